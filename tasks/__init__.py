@@ -1,0 +1,1 @@
+"""The parts that reports are made of: models, the LLM boundary, storage and the Prefect tasks."""

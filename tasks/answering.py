@@ -1,0 +1,85 @@
+"""How a question gets its answer: from the store, or by a task run that asks the model."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from tasks.asking import Plan, critique_ask, draft_ask, summary_ask
+from tasks.budget import OverBudget
+from tasks.completions import current_store, unsealed
+from tasks.errors import BudgetExhausted, CallError, CallsStopped, ReportsError
+from tasks.llm import current_session
+from tasks.policies import LLMStep
+from tasks.schemas import Answer, Ask, Topic
+
+BYTES_A_WORD = 12
+"""Generous estimate for reserving money for calls on a draft that is not there yet."""
+
+
+class NotKept(Exception):
+    """The store has no usable answer to the question."""
+
+
+async def read_store(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
+    """The kept answer, without a task run.
+
+    Raises:
+        NotKept: There is none.
+    """
+    del step
+    answer = await current_store().kept(ask)
+    if answer is None:
+        raise NotKept(ask.label)
+    return answer, True
+
+
+async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
+    """The answer by a task run, and whether Prefect found it in the store.
+
+    Raises:
+        CallError: No answer; the class says how far that reaches.
+    """
+    session, store = current_session(), current_store()
+    if session.stopped:
+        raise CallsStopped(f"not asked: {session.stopped}", step=ask.step)
+    state: Any = await step(ask, return_state=True)  # pyright: ignore[reportCallIssue]
+    if store.lost:
+        session.stop(store.lost)
+    outcome: Any = state.data.result if hasattr(state.data, "result") else state.data
+    if not state.is_completed():
+        raise outcome if isinstance(outcome, BaseException) else CallError(str(state.message))
+    cached = state.name == "Cached"
+    if cached:
+        session.ledger.reused(ask.item)
+    return unsealed(outcome)[0], cached
+
+
+async def set_aside(plan: Plan, topic: Topic) -> None:
+    """Set money aside for the calls that a report cannot be published without.
+
+    Raises:
+        BudgetExhausted: What is left does not suffice; no call is made for this report.
+    """
+    session = current_session()
+    if session.budget.limit is None:
+        return
+    text = "x" * (BYTES_A_WORD * plan.options.length_words)
+    asks = (
+        draft_ask(plan, topic),
+        critique_ask(plan, topic, 1, text),
+        summary_ask(plan, topic, text),
+    )
+    amount = sum((session.worst_usd(ask) or Decimal(0) for ask in asks), Decimal(0))
+    try:
+        await session.budget.allow(topic.slug, amount)
+    except OverBudget as over:
+        raise BudgetExhausted(
+            f"not started: a report may take up to {over.wanted:.4f} USD and"
+            f" {max(over.left, Decimal(0)):.4f} of the budget are left; raise the budget to go on"
+        ) from None
+
+
+def failure_of(error: BaseException) -> ReportsError | None:
+    """The error of ours that a failed run carries; None: something unforeseen."""
+    return error if isinstance(error, ReportsError) else None

@@ -1,0 +1,172 @@
+"""What a batch needs, checked before any call: topics, options, endpoint, prices, output, store.
+
+All problems are found together, so that a person corrects them in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import SecretStr, ValidationError
+
+from tasks.asking import Plan
+from tasks.errors import BadInput
+from tasks.llm import Endpoint
+from tasks.options import ReportOptions
+from tasks.pricing import PriceList
+from tasks.prompts import check_templates
+from tasks.schemas import OFFLINE, Topic
+from tasks.settings import Settings, checked_base_url, store_location
+from tasks.storage import Place, open_place
+from tasks.topics import gather_topics
+from tasks.transport import OFFLINE_URL
+
+OPENAI_URL = "https://api.openai.com/v1"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CheckedBatch:
+    """A batch that can be started."""
+
+    topics: list[Topic]
+    plan: Plan
+    endpoints: list[Endpoint]
+    output: Place
+    store: str
+    warnings: list[str]
+
+
+def check_batch(
+    *,
+    topics: Sequence[str | Mapping[str, Any] | Topic] | None,
+    topics_file: str | None,
+    max_iterations: int,
+    quality_threshold: float,
+    model: str,
+    output: str,
+    endpoint: Endpoint | None,
+    options: ReportOptions | Mapping[str, Any] | None,
+    settings: Settings,
+) -> CheckedBatch:
+    """Check a batch's request as a whole.
+
+    Args:
+        topics: Topics given directly.
+        topics_file: Name of a file with topics.
+        max_iterations: Critique rounds, 1 to 10.
+        quality_threshold: Score to accept at, 1 to 10.
+        model: Model of all steps that no option overrides; "offline" for the embedded engine.
+        output: Where result directories go.
+        endpoint: A saved endpoint; None: the environment's.
+        options: Everything else.
+        settings: The environment.
+
+    Raises:
+        BadInput: With every problem found.
+    """
+    problems: list[str] = []
+
+    def checked(check: Callable[[], T]) -> T | None:
+        try:
+            return check()
+        except BadInput as bad:
+            problems.extend(bad.problems)
+        return None
+
+    if not 1 <= max_iterations <= 10:
+        problems.append(f"max_iterations is {max_iterations}; give 1 to 10")
+    if not 1 <= quality_threshold <= 10:
+        problems.append(f"quality_threshold is {quality_threshold:g}; give 1 to 10")
+    if not model.strip():
+        problems.append("model is empty; name one, or use the model 'offline'")
+    chosen = checked(lambda: _options(options))
+    gathered = checked(lambda: gather_topics(topics, _file(topics_file)))
+    reached = checked(lambda: _endpoint(model, endpoint, settings))
+    place = checked(lambda: _writable(output))
+    store = store_location(chosen.store if chosen else None, settings)
+    checked(lambda: _writable(store, private=True))
+    if chosen:
+        checked(lambda: check_templates(chosen))
+        if reached:
+            checked(lambda: _priced(chosen, model, reached))
+    if problems or chosen is None or gathered is None or reached is None or place is None:
+        raise BadInput(*problems)
+    plan = Plan(
+        endpoint=reached.base_url,
+        model=model,
+        max_iterations=max_iterations,
+        quality_threshold=quality_threshold,
+        options=chosen,
+    )
+    return CheckedBatch(gathered[0], plan, [reached], place, store, gathered[1])
+
+
+def _options(options: ReportOptions | Mapping[str, Any] | None) -> ReportOptions:
+    if isinstance(options, ReportOptions):
+        return options
+    try:
+        return ReportOptions.model_validate(options or {})
+    except ValidationError as error:
+        raise BadInput(
+            *(
+                f"option {'.'.join(str(part) for part in e['loc'])}: {e['msg']}"
+                for e in error.errors(include_url=False, include_input=False)
+            )
+        ) from None
+
+
+def _file(name: str | None) -> tuple[str, bytes] | None:
+    if not name:
+        return None
+    try:
+        return name, Path(name).expanduser().read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"topics file {name}: {error.strerror}; give the path of a readable file"
+        ) from None
+
+
+def _endpoint(model: str, endpoint: Endpoint | None, settings: Settings) -> Endpoint:
+    if model == OFFLINE:
+        return Endpoint(OFFLINE_URL)
+    if endpoint is None:
+        key, url = settings.openai_api_key, settings.openai_base_url
+        if not url and not (key and key.get_secret_value()):
+            raise BadInput(
+                "no endpoint: set OPENAI_API_KEY, or OPENAI_BASE_URL (--base-url) for a server"
+                " that needs no key, or name a saved endpoint; --model offline runs without one"
+            )
+        endpoint = Endpoint(url or OPENAI_URL, key or SecretStr("none"))
+    checked_base_url(endpoint.base_url, allow_http=settings.allow_http)
+    return Endpoint(
+        endpoint.base_url.strip().rstrip("/"),
+        endpoint.api_key,
+        endpoint.model,
+        {**settings.prices, **endpoint.prices},
+    )
+
+
+def _writable(location: str, *, private: bool = False) -> Place:
+    place = open_place(location, private=private)
+    place.probe()
+    return place
+
+
+def _priced(options: ReportOptions, model: str, endpoint: Endpoint) -> None:
+    """A budget can only be kept when every model has a price."""
+    if options.budget_usd is None:
+        return
+    prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
+    unpriced = sorted(
+        {name for name in options.models(model).values() if prices.worst(name, 1, 1) is None}
+    )
+    if unpriced:
+        raise BadInput(
+            f"budget: the price of {', '.join(unpriced)} at {endpoint.base_url} is unknown, so no"
+            " budget can be kept; give it in the option `prices` or in LLM_REPORTS_PRICES, or"
+            " leave the budget out"
+        )

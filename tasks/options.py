@@ -1,0 +1,146 @@
+"""What a person chooses for one batch, field by field as the form shows it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from tasks.schemas import OFFLINE, Price, Record, Usd
+
+DEFAULT_MODEL = "gpt-5-mini"
+
+
+class ReportOptions(Record):
+    """Everything about a batch beyond topics, rounds, threshold, model and output.
+
+    Fields in `IN_PROMPT` reach the model and so decide which earlier answers fit; the others only
+    steer how a run goes and never cause an answer to be bought again.
+    """
+
+    IN_PROMPT: ClassVar[frozenset[str]] = frozenset(
+        {
+            "writer_model",
+            "critic_model",
+            "summary_model",
+            "language",
+            "audience",
+            "length_words",
+            "house_style",
+            "max_output_tokens",
+            "temperature",
+            "templates",
+        }
+    )
+
+    concurrency: int = Field(
+        default=8, ge=1, le=1000, description="LLM calls under way at once, at most."
+    )
+    budget_usd: Usd | None = Field(
+        default=None,
+        description="US dollars this run may spend, at most; checked before each call."
+        " Empty: no limit.",
+    )
+    deadline_s: float = Field(
+        default=120,
+        gt=0,
+        le=3600,
+        description="Seconds one LLM call may take, retries included.",
+    )
+    writer_model: str | None = Field(
+        default=None, description="Model for drafts and revisions. Empty: the batch's model."
+    )
+    critic_model: str | None = Field(
+        default=None, description="Model for critiques. Empty: the batch's model."
+    )
+    summary_model: str | None = Field(
+        default=None, description="Model for executive summaries. Empty: the batch's model."
+    )
+    plateau: int | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description="Stop after this many rounds without a better score. Empty: off.",
+    )
+    language: str = Field(
+        default="English", min_length=1, max_length=100, description="Language of the reports."
+    )
+    audience: str = Field(
+        default="informed readers who are not specialists",
+        min_length=1,
+        max_length=500,
+        description="Who the reports are for.",
+    )
+    length_words: int = Field(
+        default=1200, ge=100, le=10_000, description="Length of a report to aim at, in words."
+    )
+    house_style: str = Field(
+        default="",
+        max_length=10_000,
+        description="Rules of style that every report must follow, in plain words.",
+    )
+    max_output_tokens: int = Field(
+        default=16_000,
+        ge=256,
+        le=200_000,
+        description="Tokens one answer may have, reasoning included; a call's worst case is"
+        " priced with it.",
+    )
+    temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="Sampling temperature. Empty: not sent, the model's own default.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="Limit of the account, if it has one. Empty: none."
+    )
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="Limit of the account, if it has one. Empty: none."
+    )
+    prices: dict[str, Price] = Field(
+        default={},
+        description="Prices by model name, for local models or contracts; they go before the"
+        " price list.",
+    )
+    templates: str | None = Field(
+        default=None, description="Folder whose templates replace the packaged ones, by name."
+    )
+    store: str | None = Field(
+        default=None,
+        description="Where paid answers are kept: a folder or s3://bucket/prefix. Empty: the"
+        " machine's own store.",
+    )
+    store_days: float | None = Field(
+        default=None, gt=0, description="Answers older than this many days are asked for again."
+    )
+    store_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="Size the store may have in megabytes; the oldest answers go first.",
+    )
+    refresh: bool = Field(
+        default=False, description="Ask for every answer anew, once, and keep the new ones."
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("house_style", mode="before")
+    @classmethod
+    def _no_style(cls, value: object) -> object:
+        return "" if value is None else value
+
+    def models(self, model: str) -> dict[str, str]:
+        """The model of each step, given the batch's."""
+        if model == OFFLINE:
+            return dict.fromkeys(("draft", "critique", "revise", "summary"), OFFLINE)
+        writer = self.writer_model or model
+        return {
+            "draft": writer,
+            "critique": self.critic_model or model,
+            "revise": writer,
+            "summary": self.summary_model or model,
+        }

@@ -1,0 +1,271 @@
+"""When a request may be sent: adaptive concurrency, pauses and rate limits of one endpoint.
+
+One `Pace` serves every caller of an endpoint on an event loop, whichever batch they belong to.
+It decides times only: it sends nothing and knows nothing of prompts, prices or retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+FIRST_LIMIT = 16
+"""Requests under way at once before the endpoint has shown that it takes more."""
+
+OPENING_S = 0.25
+"""Seconds without a refusal after which an untried endpoint gets twice as many requests."""
+
+PROBE_ROUNDS = 20
+"""Rounds of answers at the highest good limit before one more request is tried."""
+
+SLOW_FACTOR = 4.0
+"""Answers this many times slower than usual for their step count as overload."""
+
+
+@dataclass
+class _Bucket:
+    """A token bucket that may go into debt; `wait` is how long until it is out of it."""
+
+    per_s: float
+    burst: float
+    level: float = field(init=False)
+    filled_at: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self.level = self.burst
+
+    def wait(self, now: float) -> float:
+        self.level = min(self.burst, self.level + (now - self.filled_at) * self.per_s)
+        self.filled_at = now
+        return max(0.0, -self.level / self.per_s)
+
+
+@dataclass
+class _Durations:
+    """Usual and recent seconds an answer of one step takes, as moving averages."""
+
+    usual: float
+    recent: float
+    seen: int = 1
+
+    def slow(self, seconds: float) -> bool:
+        self.seen += 1
+        self.recent += 0.2 * (seconds - self.recent)
+        slow = self.seen > 20 and self.recent > max(5.0, SLOW_FACTOR * self.usual)
+        if slow:
+            self.usual = self.recent
+        else:
+            self.usual += 0.02 * (seconds - self.usual)
+        return slow
+
+
+class PaceStopped(Exception):
+    """No further request is admitted."""
+
+
+class Pace:
+    """Admits requests to one endpoint, first come, first served.
+
+    The limit starts at `FIRST_LIMIT` and doubles every `OPENING_S` while nothing is refused. A
+    refusal shrinks it at once, one step for each burst; it then grows by one for every round of
+    answers up to the last good limit, and tries beyond it more and more rarely.
+
+    Args:
+        requests_per_minute: The account's limit; None: none.
+        tokens_per_minute: The account's limit, input and output together; None: none.
+    """
+
+    def __init__(
+        self, requests_per_minute: int | None = None, tokens_per_minute: int | None = None
+    ) -> None:
+        self.ceiling = 1
+        self.limit = FIRST_LIMIT
+        self.in_flight = 0
+        self.peak = 0
+        self.lowest: int | None = None
+        self.refusals = 0
+        self.paused_s = 0.0
+        self._ceilings: list[int] = []
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._paused_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._opening: asyncio.TimerHandle | None = None
+        self._opened = False
+        self._shrunk_at = float("-inf")
+        self._bad_limit: int | None = None
+        self._probe_rounds = PROBE_ROUNDS
+        self._calm = 0
+        self._durations: dict[str, _Durations] = {}
+        now = self._loop.time()
+        self._requests = _Bucket(requests_per_minute / 60, 1) if requests_per_minute else None
+        self._tokens = (
+            _Bucket(tokens_per_minute / 60, tokens_per_minute / 6) if tokens_per_minute else None
+        )
+        for bucket in (self._requests, self._tokens):
+            if bucket:
+                bucket.filled_at = now
+
+    def join(self, ceiling: int) -> None:
+        """Add a batch that allows `ceiling` requests at once; the lowest of all batches holds."""
+        self._ceilings.append(ceiling)
+        self.ceiling = min(self._ceilings)
+
+    def leave(self, ceiling: int) -> None:
+        """Take a batch's ceiling back."""
+        self._ceilings.remove(ceiling)
+        self.ceiling = min(self._ceilings, default=1)
+        if not self._ceilings:
+            for timer in (self._timer, self._opening):
+                if timer:
+                    timer.cancel()
+            self._timer = self._opening = None
+
+    @property
+    def allowed(self) -> int:
+        """Requests that may be under way at once now."""
+        return max(1, min(self.ceiling, self.limit))
+
+    @asynccontextmanager
+    async def slot(self, tokens: int) -> AsyncIterator[None]:
+        """Wait for a turn and hold it.
+
+        Args:
+            tokens: Likely tokens of the call, for the tokens-a-minute limit.
+        """
+        await self._turn(tokens)
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            self._admit()
+
+    async def _turn(self, tokens: int) -> None:
+        turn = self._loop.create_future()
+        self._waiting.append((turn, tokens))
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.in_flight -= 1
+                self._admit()
+            raise
+
+    def _admit(self) -> None:
+        while self._waiting and self.in_flight < self.allowed:
+            turn, tokens = self._waiting[0]
+            if turn.done():
+                self._waiting.popleft()
+                continue
+            if wait := self._wait_s(self._loop.time()):
+                self._later(wait)
+                return
+            self._waiting.popleft()
+            if self._requests:
+                self._requests.level -= 1
+            if self._tokens:
+                self._tokens.level -= tokens
+            self.in_flight += 1
+            self.peak = max(self.peak, self.in_flight)
+            turn.set_result(None)
+        if self._waiting and not self._opened and self._opening is None:
+            self._opening = self._loop.call_later(OPENING_S, self._open_further)
+
+    def _wait_s(self, now: float) -> float:
+        waits = [max(0.0, self._paused_until - now)]
+        waits += [bucket.wait(now) for bucket in (self._requests, self._tokens) if bucket]
+        return max(waits)
+
+    def _later(self, seconds: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._admit)
+
+    def _open_further(self) -> None:
+        self._opening = None
+        if not self._opened:
+            self.limit *= 2
+            self._opened = self.limit >= self.ceiling
+            self._admit()
+
+    def spent(self, expected: int, used: int) -> None:
+        """Correct the tokens-a-minute account once a call's tokens are known."""
+        if self._tokens:
+            self._tokens.level -= used - expected
+
+    def answered(self, step: str, sent_at: float) -> None:
+        """Take note of an answer; a run of very slow ones counts as overload."""
+        now = self._loop.time()
+        durations = self._durations.get(step)
+        if durations is None:
+            self._durations[step] = _Durations(usual=now - sent_at, recent=now - sent_at)
+        elif durations.slow(now - sent_at):
+            self.overloaded(sent_at)
+            return
+        self._calm += 1
+        if self._bad_limit is None or self.limit >= self.ceiling:
+            return
+        at_edge = self.limit >= self._bad_limit - 1
+        if self._calm >= self.limit * (self._probe_rounds if at_edge else 1):
+            self.limit += 1
+            self._calm = 0
+            if self.limit > self._bad_limit:
+                self._bad_limit = self.limit + 1
+                self._probe_rounds = max(PROBE_ROUNDS, self._probe_rounds // 2)
+            self._admit()
+
+    def overloaded(self, sent_at: float) -> None:
+        """Shrink at once; refusals of requests sent before the last shrink are one burst."""
+        self.refusals += 1
+        if sent_at <= self._shrunk_at:
+            return
+        used = min(self.limit, self.ceiling)
+        first = not self._opened
+        self._opened = True
+        if self._bad_limit is not None and used >= self._bad_limit - 1:
+            self._probe_rounds *= 2
+        self._bad_limit = used
+        self.limit = max(1, used // 2 if first else min(used - 1, used * 9 // 10))
+        self.lowest = min(self.limit, self.lowest or self.limit)
+        self._calm = 0
+        self._shrunk_at = self._loop.time()
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for this long, whoever asks."""
+        until = self._loop.time() + seconds
+        if until > self._paused_until:
+            self.paused_s += until - max(self._paused_until, self._loop.time())
+            self._paused_until = until
+
+    @property
+    def pause_left_s(self) -> float:
+        """Seconds until requests are sent again."""
+        return max(0.0, self._paused_until - self._loop.time())
+
+    def stop(self) -> None:
+        """Turn away everybody who waits."""
+        while self._waiting:
+            turn, _ = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(PaceStopped())
+
+
+_paces: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str, Pace]
+] = weakref.WeakKeyDictionary()
+
+
+def shared_pace(
+    endpoint: str, requests_per_minute: int | None, tokens_per_minute: int | None
+) -> Pace:
+    """The pace of an endpoint on the running loop; the first caller's rate limits hold."""
+    here = _paces.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
+    pace = here.get(endpoint)
+    if pace is None:
+        pace = here[endpoint] = Pace(requests_per_minute, tokens_per_minute)
+    return pace

@@ -1,0 +1,65 @@
+"""How tasks are cached and repeated: declared here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.transactions import IsolationLevel
+
+from tasks.completions import PLAIN_JSON
+from tasks.errors import ReportsError
+from tasks.llm import MAX_ATTEMPTS
+from tasks.schemas import Ask
+
+SealedAnswer = dict[str, Any]
+LLMStep = Task[[Ask], Coroutine[Any, Any, SealedAnswer]]
+
+
+class AnswerPolicy(CachePolicy):
+    """Keys an LLM step by its question alone: not by run, task, module or how it was started."""
+
+    isolation_level = IsolationLevel.SERIALIZABLE
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """The question's own key."""
+        del task_ctx, flow_parameters, kwargs
+        ask: Ask = inputs["ask"]
+        return ask.key
+
+
+def worth_repeating(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether another attempt of an LLM call may succeed; a property of the error's class."""
+    del task, task_run
+    return isinstance(state.data, ReportsError) and state.data.reach == "retry"
+
+
+def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer]]) -> LLMStep:
+    """Make an LLM call a Prefect task: cached by its question, repeated while that may help.
+
+    The waits between attempts are the session's, which sees every caller; hence no delay here.
+    """
+    return task(
+        step,  # pyright: ignore[reportArgumentType]
+        task_run_name="{ask.label}",
+        cache_policy=AnswerPolicy(),
+        persist_result=True,
+        result_serializer=PLAIN_JSON,
+        cache_result_in_memory=False,
+        retries=MAX_ATTEMPTS - 1,
+        retry_condition_fn=worth_repeating,  # pyright: ignore[reportArgumentType]
+    )
+
+
+LOCAL_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+"""For tasks that only compute or write: cheap to repeat, nothing to keep."""

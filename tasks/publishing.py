@@ -1,0 +1,202 @@
+"""Publishing: result directories and the pages of a run, written where the output is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from prefect import task
+from prefect.runtime import flow_run
+from pydantic import BaseModel, ValidationError
+
+from tasks.asking import Plan
+from tasks.policies import LOCAL_STEP
+from tasks.rendering import (
+    RunEntry,
+    history_json,
+    report_html,
+    report_markdown,
+    run_page,
+    runs_page,
+    summary_text,
+    topics_csv,
+)
+from tasks.schemas import (
+    OFFLINE,
+    BatchResult,
+    FileEntry,
+    Manifest,
+    Refined,
+    StepRecord,
+    Usage,
+)
+from tasks.storage import Place
+
+MANIFEST = "manifest.json"
+BATCH = "batch.json"
+PACKAGES = (
+    "prefect-llm-reports",
+    "prefect",
+    "openai",
+    "pydantic",
+    "jinja2",
+    "markdown-it-py",
+    "nh3",
+)
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Versions of what makes the files; one that is not installed as a package is left out."""
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A finished report and what its manifest says about how it was made."""
+
+    refined: Refined
+    summary: str
+    steps: tuple[StepRecord, ...]
+    plan: Plan
+    run_id: str
+
+    @property
+    def offline(self) -> bool:
+        """Whether the embedded engine wrote it."""
+        return self.plan.model == OFFLINE
+
+    def files(
+        self, markdown: str, html: str, *, created: datetime, flow_run_id: str | None
+    ) -> dict[str, bytes]:
+        """The files of the result directory, the manifest last.
+
+        Args:
+            markdown: Text of report.md.
+            html: Text of report.html.
+            created: When the directory is written, UTC.
+            flow_run_id: The Prefect flow run.
+        """
+        refined = self.refined
+        files = {
+            "report.md": markdown.encode(),
+            "report.html": html.encode(),
+            "summary.txt": summary_text(self.summary).encode(),
+            "history.json": history_json(refined).encode(),
+        }
+        manifest = Manifest(
+            topic=refined.topic,
+            slug=refined.topic.slug,
+            score=refined.winner.score,
+            iterations=refined.iterations,
+            stop_reason=refined.stop_reason,
+            offline=self.offline,
+            options=chosen_options(self.plan),
+            steps=list(self.steps),
+            usage=sum((s.usage for s in self.steps if s.usage), Usage()),
+            cost_usd=known_sum([s.cost_usd for s in self.steps]),
+            flow_run_id=flow_run_id,
+            packages=package_versions(),
+            created=created,
+            files=[
+                FileEntry(name=name, size=len(body), sha256=hashlib.sha256(body).hexdigest())
+                for name, body in files.items()
+            ],
+        )
+        return {**files, MANIFEST: pretty_json(manifest)}
+
+
+def known_sum(costs: list[Decimal | None]) -> Decimal | None:
+    """The sum; None when any part is unknown."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if len(known) == len(costs) else None
+
+
+def chosen_options(plan: Plan) -> dict[str, Any]:
+    """The plan as the manifest records it: what was asked for, defaults left out."""
+    return {
+        **plan.model_dump(mode="json", exclude={"options"}),
+        **plan.options.model_dump(mode="json", exclude_defaults=True),
+    }
+
+
+def pretty_json(model: BaseModel) -> bytes:
+    """A model as an indented JSON file."""
+    return (model.model_dump_json(indent=2) + "\n").encode()
+
+
+@task(task_run_name="{publication.refined.topic.slug} / publish", **LOCAL_STEP)
+async def publish_report(
+    publication: Publication, place: Place, markdown: str | None = None, html: str | None = None
+) -> str:
+    """Write one result directory, whole or not at all, and return its full name.
+
+    What is not formatted yet is formatted here.
+    """
+    refined, offline = publication.refined, publication.offline
+    files = publication.files(
+        markdown or report_markdown(refined, offline=offline),
+        html or report_html(refined, publication.summary, offline=offline),
+        created=datetime.now(UTC),
+        flow_run_id=flow_run.get_id(),
+    )
+    folder = f"{publication.run_id}/{refined.topic.slug}"
+    await asyncio.to_thread(place.publish, folder, files, MANIFEST)
+    return place.path(folder)
+
+
+def publish_topics(place: Place, result: BatchResult) -> None:
+    """Write topics.csv: what has become of each topic so far."""
+    place.write(f"{result.run_id}/topics.csv", topics_csv(result).encode("utf-8-sig"))
+
+
+def publish_run(place: Place, result: BatchResult) -> None:
+    """Write the pages of a finished run; batch.json comes last and marks it as finished."""
+    publish_topics(place, result)
+    place.write(f"{result.run_id}/index.html", run_page(result).encode())
+    place.write(f"{result.run_id}/{BATCH}", pretty_json(result))
+    place.write("index.html", runs_page(run_entries(place, {result.run_id: result})).encode())
+
+
+def run_entries(place: Place, known: Mapping[str, BatchResult]) -> list[RunEntry]:
+    """All runs under a place, newest first; an unfinished one has no figures."""
+    entries: list[RunEntry] = []
+    for run_id in reversed(place.names()):
+        if "." in run_id:
+            continue
+        result = known.get(run_id) or _read_result(place, run_id)
+        if result is None and not place.names(run_id):
+            continue
+        entries.append(
+            RunEntry(
+                run_id=run_id,
+                started=result.started if result else None,
+                status=result.status if result else None,
+                published=sum(r.status == "published" for r in result.reports) if result else 0,
+                total=len(result.reports) if result else 0,
+                cost_usd=result.cost_usd if result else None,
+                state="finished" if result else "unfinished",
+            )
+        )
+    return entries
+
+
+def _read_result(place: Place, run_id: str) -> BatchResult | None:
+    body = place.read(f"{run_id}/{BATCH}")
+    try:
+        return BatchResult.model_validate_json(body) if body else None
+    except ValidationError:
+        return None

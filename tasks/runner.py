@@ -1,0 +1,139 @@
+"""A Prefect task runner for async tasks on the flow's own event loop.
+
+`.submit` and `.map` of Prefect's own runners give every async task a thread and an event loop of
+its own; here they share the flow's loop, and with it one client, one pace and one budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from prefect import Task
+from prefect.client.schemas.objects import RunInput, State
+from prefect.futures import PrefectFuture, PrefectFutureList, PrefectTaskRunFuture
+from prefect.states import Pending
+from prefect.task_engine import run_task_async
+from prefect.task_runners import TaskRunner
+
+R = TypeVar("R")
+
+
+class LoopFuture(PrefectTaskRunFuture[R]):
+    """A task run on this event loop; await it for its final state."""
+
+    def __init__(self, task_run_id: UUID, running: asyncio.Task[State[R]]) -> None:
+        super().__init__(task_run_id)
+        self._running = running
+
+    @property
+    def state(self) -> State[R]:
+        """The final state of a run that is over, else pending."""
+        return self._running.result() if self._running.done() else Pending()
+
+    def __await__(self) -> Generator[Any, None, State[R]]:
+        return asyncio.shield(self._running).__await__()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Return at once when the run is over; waiting would block the loop it runs on."""
+        del timeout
+        if not self._running.done():
+            raise RuntimeError("this future is on the running event loop: await it instead")
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """The result of a run that is over; await the future before."""
+        self.wait(timeout)
+        return self._running.result().result(raise_on_failure=raise_on_failure, _sync=True)
+
+    def add_done_callback(self, fn: Callable[[PrefectFuture[R]], None]) -> None:
+        """Call a function with this future when the run is over."""
+        self._running.add_done_callback(lambda _: fn(self))
+
+
+class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
+    """Runs submitted tasks on the flow's event loop.
+
+    A mapped task starts its runs in order, at most `window` under way at once, so that early
+    items are finished before late ones begin. Submitted tasks start at once; futures among their
+    arguments are awaited first.
+
+    Args:
+        window: Runs of one mapped task under way at once.
+    """
+
+    def __init__(self, window: int = 10) -> None:
+        super().__init__()
+        self.window = window
+        self._runs: set[asyncio.Task[Any]] = set()
+
+    def duplicate(self) -> EventLoopTaskRunner:
+        """A runner of the same kind, not started."""
+        return EventLoopTaskRunner(self.window)
+
+    def map(
+        self,
+        task: Task[Any, Any],
+        parameters: dict[str, Any],
+        wait_for: Iterable[PrefectFuture[Any]] | None = None,
+    ) -> PrefectFutureList[LoopFuture[Any]]:
+        """Submit a run for each item, `window` of them under way at once."""
+        self._gate = asyncio.Semaphore(self.window)
+        try:
+            return super().map(task, parameters, wait_for)
+        finally:
+            self._gate = None
+
+    _gate: asyncio.Semaphore | None = None
+
+    def submit(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        task: Task[Any, Any],
+        parameters: dict[str, Any],
+        wait_for: Iterable[PrefectFuture[Any]] | None = None,
+        dependencies: dict[str, set[RunInput]] | None = None,
+    ) -> LoopFuture[Any]:
+        """Start a task run on the running event loop."""
+        task_run_id = uuid4()
+        run = self._run(task, task_run_id, parameters, wait_for, dependencies, self._gate)
+        running = asyncio.get_running_loop().create_task(run)
+        self._runs.add(running)
+        running.add_done_callback(self._runs.discard)
+        return LoopFuture(task_run_id, running)
+
+    async def _run(
+        self,
+        task: Task[Any, Any],
+        task_run_id: UUID,
+        parameters: dict[str, Any],
+        wait_for: Iterable[PrefectFuture[Any]] | None,
+        dependencies: dict[str, set[RunInput]] | None,
+        gate: asyncio.Semaphore | None,
+    ) -> State[Any]:
+        upstream = [
+            v for v in (*parameters.values(), *(wait_for or ())) if isinstance(v, LoopFuture)
+        ]
+        for future in upstream:
+            await future
+        if gate is None:
+            return await self._state(task, task_run_id, parameters, wait_for, dependencies)
+        async with gate:
+            return await self._state(task, task_run_id, parameters, wait_for, dependencies)
+
+    @staticmethod
+    async def _state(
+        task: Task[Any, Any],
+        task_run_id: UUID,
+        parameters: dict[str, Any],
+        wait_for: Iterable[PrefectFuture[Any]] | None,
+        dependencies: dict[str, set[RunInput]] | None,
+    ) -> State[Any]:
+        return await run_task_async(
+            task,
+            task_run_id=task_run_id,
+            parameters=parameters,
+            wait_for=wait_for,
+            return_type="state",
+            dependencies=dependencies,
+        )

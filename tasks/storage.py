@@ -1,0 +1,208 @@
+"""Places that files are kept in: a local folder, or a prefix of an S3 bucket.
+
+A place writes whole files atomically and publishes whole directories; it knows nothing of reports
+or answers. The calls block: use them from a worker thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from tasks.errors import BadInput, StorageError, StorageFull
+
+logger = logging.getLogger(__name__)
+
+
+class Place(Protocol):
+    """Where files are kept, by names relative to it with `/` between parts."""
+
+    where: str
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes; None when there is no such file."""
+        ...
+
+    def write(self, name: str, body: bytes) -> None:
+        """Write a whole file durably; readers see the old or the new one, never a part."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file; a missing one is fine."""
+        ...
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names of the files and folders directly in a folder."""
+        ...
+
+    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
+        """Write a folder of files; `last` appears only when all others are whole.
+
+        A folder that already holds `last` is complete and stays as it is.
+        """
+        ...
+
+    def path(self, name: str) -> str:
+        """The full name of a file or folder, for people."""
+        ...
+
+    def probe(self) -> None:
+        """Write, and remove, a small file.
+
+        Raises:
+            BadInput: The place cannot be written to.
+        """
+        ...
+
+
+@contextmanager
+def _said_clearly(doing: str) -> Iterator[None]:
+    """Turn an operating system's error into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(
+                f"disk full while {doing}; make room and run the same command again"
+            ) from error
+        raise StorageError(
+            f"{doing} failed: {reason}; mend it and run the same command again"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_synced(path: Path, body: bytes, mode: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        written = 0
+        while written < len(body):
+            written += os.write(handle, body[written:])
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class LocalPlace:
+    """A folder on this machine; files are fsynced and renamed into place.
+
+    Args:
+        folder: The folder; made when first written to.
+        private: Files are for this user only: 0600 in 0700 folders.
+    """
+
+    def __init__(self, folder: Path, *, private: bool = False) -> None:
+        self.folder = folder
+        self.where = str(folder)
+        self._file_mode, self._folder_mode = (0o600, 0o700) if private else (0o666, 0o777)
+        self._made: set[Path] = set()
+
+    def path(self, name: str) -> str:
+        """The full name of a file or folder."""
+        return str(self.folder / name)
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes; None when there is no such file."""
+        with _said_clearly(f"reading {self.path(name)}"):
+            try:
+                return (self.folder / name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def write(self, name: str, body: bytes) -> None:
+        """Write a file: temporary name, fsync, rename, fsync of the folder."""
+        path = self.folder / name
+        with _said_clearly(f"writing {path}"):
+            self._make(path.parent)
+            partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+            try:
+                _write_synced(partial, body, self._file_mode)
+                partial.replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    partial.unlink()
+                raise
+            _sync_folder(path.parent)
+
+    def remove(self, name: str) -> None:
+        """Remove a file; a missing one is fine."""
+        with _said_clearly(f"removing {self.path(name)}"), suppress(FileNotFoundError):
+            (self.folder / name).unlink()
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names directly in a folder, sorted; those that begin with a dot are not listed."""
+        try:
+            with os.scandir(self.folder / folder) as entries:
+                return sorted(e.name for e in entries if not e.name.startswith("."))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
+        """Stage the folder beside its place, fsync everything, and rename it as a whole."""
+        target = self.folder / folder
+        with _said_clearly(f"publishing {target}"):
+            if (target / last).exists():
+                return
+            self._make(target.parent)
+            staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+            try:
+                staged.mkdir(mode=self._folder_mode)
+                for name in [*(n for n in files if n != last), last]:
+                    _write_synced(staged / name, files[name], self._file_mode)
+                _sync_folder(staged)
+                if target.exists():  # left without its last file by another program
+                    target.rename(target.with_name(f".{target.name}.{secrets.token_hex(4)}.old"))
+                staged.rename(target)
+            except BaseException:
+                with suppress(OSError):
+                    for path in staged.iterdir():
+                        path.unlink()
+                    staged.rmdir()
+                raise
+            _sync_folder(target.parent)
+
+    def probe(self) -> None:
+        """Write, and remove, a small file."""
+        try:
+            name = f".probe-{secrets.token_hex(4)}"
+            self.write(name, b"probe")
+            self.remove(name)
+        except StorageError as error:
+            raise BadInput(f"{self.where}: not writable: {error}") from error
+
+    def _make(self, folder: Path) -> None:
+        if folder in self._made:
+            return
+        missing: list[Path] = []
+        at = folder
+        while not at.exists():
+            missing.append(at)
+            at = at.parent
+        for path in reversed(missing):
+            with suppress(FileExistsError):
+                path.mkdir(mode=self._folder_mode)
+            _sync_folder(path.parent)
+        self._made.add(folder)
+
+
+def open_place(location: str, *, private: bool = False) -> Place:
+    """The place a location names.
+
+    Args:
+        location: A folder.
+        private: Files are for this user only.
+    """
+    return LocalPlace(Path(location).expanduser().absolute(), private=private)

@@ -1,0 +1,102 @@
+"""The HTTP transport under the OpenAI client: bounded bodies, no redirects, the system's proxies.
+
+Deadlines are not kept here: whoever makes a call bounds it on the wall clock.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from urllib.parse import urlsplit
+
+import httpx2
+
+from tasks.faults import BodyTooLarge
+from tasks.offline import OfflineTransport
+from tasks.schemas import OFFLINE
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+OFFLINE_URL = "http://offline.invalid/v1"
+
+
+class CappedTransport(httpx2.AsyncBaseTransport):
+    """Reads each response to its end inside the transport, up to a cap on the decoded bytes.
+
+    Args:
+        inner: The transport that sends.
+        max_bytes: Longest decoded body.
+    """
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._inner = inner
+        self._max_bytes = max_bytes
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request and read its whole answer.
+
+        Raises:
+            BodyTooLarge: The body goes on past the cap; the connection is closed.
+        """
+        response = await self._inner.handle_async_request(request)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in response.aiter_bytes(65536):
+                size += len(chunk)
+                if size > self._max_bytes:
+                    raise BodyTooLarge(f"more than {self._max_bytes} bytes")
+                chunks.append(chunk)
+        finally:
+            await response.aclose()
+        headers = [
+            (name, value)
+            for name, value in response.headers.raw
+            if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
+        ]
+        return httpx2.Response(
+            response.status_code,
+            headers=headers,
+            content=b"".join(chunks),
+            request=request,
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()
+
+
+def _system_proxy(url: str) -> str | None:
+    """The proxy that the environment names for this address."""
+    parts = urlsplit(url)
+    if urllib.request.proxy_bypass(parts.netloc):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def open_http(base_url: str, connections: int) -> httpx2.AsyncClient:
+    """An HTTP client for one endpoint.
+
+    Args:
+        base_url: The endpoint, or `OFFLINE_URL` for the embedded engine.
+        connections: Requests that may be under way at once.
+    """
+    if base_url == OFFLINE_URL:
+        inner: httpx2.AsyncBaseTransport = OfflineTransport()
+    else:
+        inner = httpx2.AsyncHTTPTransport(
+            limits=httpx2.Limits(
+                max_connections=connections, max_keepalive_connections=connections
+            ),
+            proxy=_system_proxy(base_url),
+        )
+    return httpx2.AsyncClient(
+        transport=CappedTransport(inner),
+        follow_redirects=False,
+        timeout=httpx2.Timeout(None, connect=15),
+    )
+
+
+def host_of(base_url: str) -> str:
+    """Host and port of an address, as messages name it."""
+    return OFFLINE if base_url == OFFLINE_URL else urlsplit(base_url).netloc
