@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tasks.environment import set_prefect_defaults
 
 if TYPE_CHECKING:
-    from flows.report_batch import report_batch
+    from flows.batch import report_batch
     from tasks.options import ReportOptions
     from tasks.schemas import BatchResult, Topic
 
@@ -16,17 +17,17 @@ __all__ = ["BatchResult", "ReportOptions", "Topic", "report_batch"]
 set_prefect_defaults()
 
 
+_HOMES = {
+    "BatchResult": "tasks.schemas",
+    "ReportOptions": "tasks.options",
+    "Topic": "tasks.schemas",
+    "report_batch": "flows.batch",
+}
+
+
 def __getattr__(name: str) -> Any:
-    match name:
-        case "report_batch":
-            from flows.report_batch import report_batch as found
-        case "ReportOptions":
-            from tasks.options import ReportOptions as found
-        case "BatchResult":
-            from tasks.schemas import BatchResult as found
-        case "Topic":
-            from tasks.schemas import Topic as found
-        case _:
-            raise AttributeError(f"module 'flows' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'flows' has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
     globals()[name] = found
     return found

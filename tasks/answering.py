@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
+
+from prefect import State
 
 from tasks.asking import Plan, critique_ask, draft_ask, summary_ask
 from tasks.budget import OverBudget
 from tasks.completions import current_store, unsealed
-from tasks.errors import BudgetExhausted, CallError, CallsStopped, ReportsError
+from tasks.errors import BudgetExhausted, CallsStopped
 from tasks.llm import current_session
 from tasks.policies import LLMStep
+from tasks.runner import ending
 from tasks.schemas import Answer, Ask, Topic
 
 BYTES_A_WORD = 12
@@ -43,12 +47,12 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
     session, store = current_session(), current_store()
     if session.stopped:
         raise CallsStopped(f"not asked: {session.stopped}", step=ask.step)
-    state: Any = await step(ask, return_state=True)  # pyright: ignore[reportCallIssue]
+    state = await cast("Awaitable[State[Any]]", step(ask, return_state=True))
     if store.lost:
         session.stop(store.lost)
-    outcome: Any = state.data.result if hasattr(state.data, "result") else state.data
-    if not state.is_completed():
-        raise outcome if isinstance(outcome, BaseException) else CallError(str(state.message))
+    outcome = ending(state)
+    if isinstance(outcome, BaseException):
+        raise outcome
     cached = state.name == "Cached"
     if cached:
         session.ledger.reused(ask.item)
@@ -78,8 +82,3 @@ async def set_aside(plan: Plan, topic: Topic) -> None:
             f"not started: a report may take up to {over.wanted:.4f} USD and"
             f" {max(over.left, Decimal(0)):.4f} of the budget are left; raise the budget to go on"
         ) from None
-
-
-def failure_of(error: BaseException) -> ReportsError | None:
-    """The error of ours that a failed run carries; None: something unforeseen."""
-    return error if isinstance(error, ReportsError) else None

@@ -6,7 +6,7 @@ All problems are found together, so that a person corrects them in one go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 
 from tasks.asking import Plan
 from tasks.errors import BadInput
-from tasks.llm import Endpoint
+from tasks.exchange import Endpoint
 from tasks.options import ReportOptions
 from tasks.pricing import PriceList
 from tasks.prompts import check_templates
@@ -48,7 +48,8 @@ def check_batch(
     quality_threshold: float,
     model: str,
     output: str,
-    endpoint: Endpoint | None,
+    saved: Mapping[str, Endpoint],
+    endpoint: str | None,
     options: ReportOptions | Mapping[str, Any] | None,
     settings: Settings,
 ) -> CheckedBatch:
@@ -61,7 +62,8 @@ def check_batch(
         quality_threshold: Score to accept at, 1 to 10.
         model: Model of all steps that no option overrides; "offline" for the embedded engine.
         output: Where result directories go.
-        endpoint: A saved endpoint; None: the environment's.
+        saved: The saved endpoints that the request names.
+        endpoint: Name of the endpoint to use; None: the environment's.
         options: Everything else.
         settings: The environment.
 
@@ -85,7 +87,7 @@ def check_batch(
         problems.append("model is empty; name one, or use the model 'offline'")
     chosen = checked(lambda: _options(options))
     gathered = checked(lambda: gather_topics(topics, _file(topics_file)))
-    reached = checked(lambda: _endpoint(model, endpoint, settings))
+    reached = checked(lambda: _endpoint(model, saved[endpoint] if endpoint else None, settings))
     place = checked(lambda: _writable(output))
     store = store_location(chosen.store if chosen else None, settings)
     checked(lambda: _writable(store, private=True))
@@ -102,7 +104,14 @@ def check_batch(
         quality_threshold=quality_threshold,
         options=chosen,
     )
-    return CheckedBatch(gathered[0], plan, [reached], place, store, gathered[1])
+    others = [
+        replace(
+            _endpoint(other.model, saved[other.endpoint], settings) if other.endpoint else reached,
+            model=other.model,
+        )
+        for other in chosen.fallbacks
+    ]
+    return CheckedBatch(gathered[0], plan, [reached, *others], place, store, gathered[1])
 
 
 def _options(options: ReportOptions | Mapping[str, Any] | None) -> ReportOptions:
@@ -142,11 +151,10 @@ def _endpoint(model: str, endpoint: Endpoint | None, settings: Settings) -> Endp
             )
         endpoint = Endpoint(url or OPENAI_URL, key or SecretStr("none"))
     checked_base_url(endpoint.base_url, allow_http=settings.allow_http)
-    return Endpoint(
-        endpoint.base_url.strip().rstrip("/"),
-        endpoint.api_key,
-        endpoint.model,
-        {**settings.prices, **endpoint.prices},
+    return replace(
+        endpoint,
+        base_url=endpoint.base_url.strip().rstrip("/"),
+        prices={**settings.prices, **endpoint.prices},
     )
 
 
@@ -161,9 +169,8 @@ def _priced(options: ReportOptions, model: str, endpoint: Endpoint) -> None:
     if options.budget_usd is None:
         return
     prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
-    unpriced = sorted(
-        {name for name in options.models(model).values() if prices.worst(name, 1, 1) is None}
-    )
+    names = {*options.models(model).values(), *(f.model for f in options.fallbacks)}
+    unpriced = sorted(name for name in names if prices.worst(name, 1, 1) is None)
     if unpriced:
         raise BadInput(
             f"budget: the price of {', '.join(unpriced)} at {endpoint.base_url} is unknown, so no"

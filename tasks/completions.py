@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -86,7 +86,7 @@ class AnswerStore(WritableFileSystem):
     _lost: StorageError | None = PrivateAttr(default=None)
 
     @contextmanager
-    def opened(self, *, days: float | None = None, refresh: bool = False) -> Iterator[None]:
+    def opened(self, *, days: float | None = None, refresh: bool = False) -> Generator[None]:
         """Use the store; at the end wait for what is being written.
 
         Args:
@@ -193,7 +193,8 @@ class AnswerStore(WritableFileSystem):
             raise ValueError("written with another serializer")
         if metadata.get("storage_key") != path:
             raise ValueError("kept under another key")
-        value = json.loads(found["result"]) if isinstance(found.get("result"), str) else None
+        result: Any = cast("dict[str, Any]", found).get("result")
+        value = json.loads(result) if isinstance(result, str) else None
         _, kept_at = unsealed(value)
         if self._max_age_s is not None and time.time() - kept_at > self._max_age_s:
             raise LookupError(path)
@@ -208,7 +209,7 @@ _store: ContextVar[AnswerStore] = ContextVar("answer_store")
 
 
 @contextmanager
-def use_store(store: AnswerStore) -> Iterator[None]:
+def use_store(store: AnswerStore) -> Generator[None]:
     """Make a store the one that the tasks started within use, Prefect's own caching included."""
     token = _store.set(store)
     results = get_result_store()

@@ -13,6 +13,8 @@ PREFECT_DEFAULTS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    # The module loggers' lines belong into the run's log in the UI, beside the tasks' own.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
 }
 """Environment set before Prefect is imported, where the user has not set it."""
 

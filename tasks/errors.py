@@ -19,6 +19,7 @@ ReportsError
 │       ├── NotAnEndpoint    a login page, a proxy or a redirect answers
 │       ├── RetryLater       the endpoint asks to wait longer than the deadline
 │       └── EndpointDown     first contact failed, or five items in a row
+├── Interrupted              fatal: a person or the system ended the run
 └── StorageError             fatal: answers or reports can no longer be kept
     └── StorageFull
 """
@@ -199,6 +200,12 @@ class RetryLater(FatalCallError):
 
 class EndpointDown(FatalCallError):
     """The endpoint does not answer anyone: first contact failed or five items failed in a row."""
+
+
+class Interrupted(ReportsError):
+    """A person or the system ended the run; it can be resumed."""
+
+    reach = "fatal"
 
 
 class StorageError(ReportsError):

@@ -35,9 +35,11 @@ _FORBIDDEN = re.compile(
     r"(?P<break>(?<! ) *(?:<br *\/?> *)+)"
     r"|(?P<slashes>(?<!\\)\\*)(?P<mark><(?=[A-Za-z/!?])|!\[|\]\()"
     r"|(?P<hard>(?<!\\)\\*)(?<! ) {2,}\n"
-    r"|(?<![ \t])[ \t]+\n"
+    r"|(?P<label>^[ \t>]*)\[(?=[^\]\n]{1,999}\]:[ \t\n]*(?!https?://|mailto:)\S)"
+    r"|(?<![ \t])[ \t]+\n",
+    re.MULTILINE | re.IGNORECASE,
 )
-_SUSPECT = ("<", "![", "](", " \n", "\t\n")
+_SUSPECT = ("<", "![", "](", "]:", " \n", "\t\n")
 _RISKY = re.compile(r"<[A-Za-z/!?]|!\[|\][(:]\s*(?!https?://|mailto:|#|\s)", re.IGNORECASE)
 _WRAPPED = re.compile(r"(`{3,}|~{3,})(?:markdown|md)[ \t]*\Z", re.IGNORECASE)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)\Z")
@@ -88,14 +90,15 @@ _clean_cached = lru_cache(maxsize=8)(_clean)
 
 
 def _tidied(text: str) -> str:
+    """Drop blank edges, and a fence that wraps the whole answer."""
     lines = text.split("\n")
-    while lines and not lines[0].strip(" \t"):
-        del lines[0]
-    while lines and not lines[-1].strip(" \t"):
-        del lines[-1]
-    wrapped = _WRAPPED.match(lines[0]) if lines else None
-    if wrapped and len(lines) > 1 and lines[-1].rstrip() == wrapped[1] and _balanced(lines[1:-1]):
-        return _tidied("\n".join(lines[1:-1])) if len(lines) < 10_000 else "\n".join(lines[1:-1])
+    for _ in range(MAX_PASSES):
+        filled = [i for i, line in enumerate(lines) if line.strip(" \t")]
+        lines = lines[filled[0] : filled[-1] + 1] if filled else []
+        wrapped = _WRAPPED.match(lines[0]) if len(lines) > 1 else None
+        if not wrapped or lines[-1].rstrip() != wrapped[1] or not _balanced(lines[1:-1]):
+            break
+        lines = lines[1:-1]
     return "\n".join(lines) + "\n"
 
 
@@ -123,6 +126,8 @@ def _defused(text: str) -> str:
             return " "
         if found["hard"] is not None:
             return found["hard"] + ("\n" if len(found["hard"]) % 2 else "\\\n")
+        if found["label"] is not None:
+            return f"{found['label']}\\["
         if found["mark"] is None:
             return "\n"
         slashes, mark = found["slashes"], found["mark"]

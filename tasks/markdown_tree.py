@@ -37,6 +37,7 @@ _BARE_LINK = re.compile(
     r"|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})",
     re.IGNORECASE,
 )
+_ORDINARY_LINK = re.compile(r"https?://[a-z0-9.-]+(?:/[A-Za-z0-9/._~-]*)?\Z")
 _TASK = re.compile(r"\[[ xX]\]\s")
 
 
@@ -131,6 +132,8 @@ def _parser() -> MarkdownIt:
     )
     parser.enable(["table", "strikethrough"]).use(footnote_plugin, inline=False)
     parser.validateLink = lambda url: True  # what may not be linked is decided once: `_allowed`
+    slowly = parser.normalizeLink
+    parser.normalizeLink = lambda url: url if _ORDINARY_LINK.match(url) else slowly(url)
     parser.inline.ruler.at("backticks", _located(backtick, "code_inline"))
     parser.inline.ruler.at("link", _located(link, "link_open"))
     parser.inline.ruler.at("autolink", _located(autolink, "link_open"))
@@ -173,14 +176,14 @@ def _keep_leaves(state: StateCore) -> None:
 def _mark_headings_and_tasks(state: StateCore) -> None:
     headings: list[Heading] = []
     taken: set[str] = set()
+    again: dict[str, int] = {}
     for i, token in enumerate(state.tokens):
         if token.type == "heading_open":
             words = plain(state.tokens[i + 1].children or [])
             base = anchor = slug(words) or "section"
-            count = 0
             while anchor in taken:
-                count += 1
-                anchor = f"{base}-{count}"
+                again[base] = again.get(base, 0) + 1
+                anchor = f"{base}-{again[base]}"
             taken.add(anchor)
             token.meta["anchor"] = anchor
             headings.append(Heading(int(token.tag[1]), words, anchor))

@@ -11,6 +11,15 @@ from tasks.schemas import OFFLINE, Price, Record, Usd
 DEFAULT_MODEL = "gpt-5-mini"
 
 
+class Fallback(Record):
+    """Where to ask when what comes before can no longer serve."""
+
+    model: str = Field(min_length=1, description="Model to ask there.")
+    endpoint: str | None = Field(
+        default=None, description="Name of a saved LLM endpoint. Empty: the batch's own endpoint."
+    )
+
+
 class ReportOptions(Record):
     """Everything about a batch beyond topics, rounds, threshold, model and output.
 
@@ -102,6 +111,11 @@ class ReportOptions(Record):
         default={},
         description="Prices by model name, for local models or contracts; they go before the"
         " price list.",
+    )
+    fallbacks: tuple[Fallback, ...] = Field(
+        default=(),
+        description="Other models or endpoints, in order, for when one can no longer serve: key"
+        " rejected, quota used up, model gone, endpoint down.",
     )
     templates: str | None = Field(
         default=None, description="Folder whose templates replace the packaged ones, by name."

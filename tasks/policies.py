@@ -49,16 +49,16 @@ def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer]]) -> LLMStep:
 
     The waits between attempts are the session's, which sees every caller; hence no delay here.
     """
-    return task(
-        step,  # pyright: ignore[reportArgumentType]
+    declare: Any = task(
         task_run_name="{ask.label}",
         cache_policy=AnswerPolicy(),
         persist_result=True,
         result_serializer=PLAIN_JSON,
         cache_result_in_memory=False,
         retries=MAX_ATTEMPTS - 1,
-        retry_condition_fn=worth_repeating,  # pyright: ignore[reportArgumentType]
+        retry_condition_fn=worth_repeating,
     )
+    return declare(step)
 
 
 LOCAL_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}

@@ -317,5 +317,6 @@ def _style() -> tuple[str, str]:
 def _page(name: str, **values: Any) -> str:
     style, policy = _style()
     page = _pages().get_template(name)
-    html = page.render(values, style=Markup(style), policy=policy, statuses=STATUSES)
+    own = Markup(style)
+    html = page.render(values, style=own, policy=policy, statuses=STATUSES)
     return well_formed(html).rstrip("\n") + "\n"

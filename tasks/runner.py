@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, TypeVar
+from contextlib import nullcontext
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 from prefect import Task
+from prefect._internal.result_records import ResultRecord
 from prefect.client.schemas.objects import RunInput, State
 from prefect.futures import PrefectFuture, PrefectFutureList, PrefectTaskRunFuture
 from prefect.states import Pending
 from prefect.task_engine import run_task_async
 from prefect.task_runners import TaskRunner
+from prefect.utilities.annotations import quote
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class LoopFuture(PrefectTaskRunFuture[R]):
@@ -45,7 +49,10 @@ class LoopFuture(PrefectTaskRunFuture[R]):
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """The result of a run that is over; await the future before."""
         self.wait(timeout)
-        return self._running.result().result(raise_on_failure=raise_on_failure, _sync=True)
+        result = ending(self._running.result())
+        if isinstance(result, BaseException) and raise_on_failure:
+            raise result
+        return cast("R", result)
 
     def add_done_callback(self, fn: Callable[[PrefectFuture[R]], None]) -> None:
         """Call a function with this future when the run is over."""
@@ -66,6 +73,7 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
     def __init__(self, window: int = 10) -> None:
         super().__init__()
         self.window = window
+        self._gate: asyncio.Semaphore | None = None
         self._runs: set[asyncio.Task[Any]] = set()
 
     def duplicate(self) -> EventLoopTaskRunner:
@@ -84,8 +92,6 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
             return super().map(task, parameters, wait_for)
         finally:
             self._gate = None
-
-    _gate: asyncio.Semaphore | None = None
 
     def submit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -111,29 +117,40 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         dependencies: dict[str, set[RunInput]] | None,
         gate: asyncio.Semaphore | None,
     ) -> State[Any]:
-        upstream = [
-            v for v in (*parameters.values(), *(wait_for or ())) if isinstance(v, LoopFuture)
-        ]
-        for future in upstream:
-            await future
-        if gate is None:
-            return await self._state(task, task_run_id, parameters, wait_for, dependencies)
-        async with gate:
-            return await self._state(task, task_run_id, parameters, wait_for, dependencies)
+        for upstream in (*parameters.values(), *(wait_for or ())):
+            if isinstance(upstream, LoopFuture):
+                await upstream
+        async with gate or nullcontext():
+            state = await run_task_async(
+                task,
+                task_run_id=task_run_id,
+                parameters=parameters,
+                wait_for=wait_for,
+                return_type="state",
+                dependencies=dependencies,
+            )
+        return cast("State[Any]", state)
 
-    @staticmethod
-    async def _state(
-        task: Task[Any, Any],
-        task_run_id: UUID,
-        parameters: dict[str, Any],
-        wait_for: Iterable[PrefectFuture[Any]] | None,
-        dependencies: dict[str, set[RunInput]] | None,
-    ) -> State[Any]:
-        return await run_task_async(
-            task,
-            task_run_id=task_run_id,
-            parameters=parameters,
-            wait_for=wait_for,
-            return_type="state",
-            dependencies=dependencies,
-        )
+
+def ending(state: State[Any]) -> Any:
+    """What a run that is over ended with: its result or its exception."""
+    found: Any = state.data
+    if isinstance(found, ResultRecord):
+        found = cast("ResultRecord[Any]", found).result
+    if state.is_completed() or isinstance(found, BaseException):
+        return found
+    return RuntimeError(f"the run did not finish: {state.message}")
+
+
+async def ended(future: PrefectFuture[Any]) -> Any:
+    """Wait for a future of this runner; return its result or raise what it ended with."""
+    assert isinstance(future, LoopFuture)
+    result = ending(await future)
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def as_is(value: T) -> T:
+    """Hand a value to a task without Prefect looking through it for futures."""
+    return cast("T", quote(value))

@@ -1,4 +1,4 @@
-"""Every model that crosses a task boundary, a form or a file; no behaviour beyond derived values."""
+"""Every model that crosses a task boundary or lands in a file; no behaviour but derived values."""
 
 from __future__ import annotations
 

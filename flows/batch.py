@@ -5,38 +5,37 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, cast
 
-from prefect import State, flow, get_run_logger, unmapped
-from prefect._internal.result_records import ResultRecord
+from prefect import flow, get_run_logger, unmapped
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
-from prefect.utilities.annotations import quote
+from prefect.futures import PrefectFuture
 from pydantic import Field
 
 from tasks.answering import ask_model
 from tasks.asking import summary_ask
+from tasks.blocks import saved_endpoint
 from tasks.checking import CheckedBatch, check_batch
 from tasks.completions import AnswerStore, use_store
-from tasks.errors import CallsStopped, ReportsError, StorageError
+from tasks.errors import ReportsError, StorageError
 from tasks.formatting import format_as_html, format_as_markdown
 from tasks.llm import Session, use_session
 from tasks.options import DEFAULT_MODEL, ReportOptions
 from tasks.progress import Progress, progress_of_caller
 from tasks.publishing import BATCH, Publication, publish_report, publish_run, publish_topics
 from tasks.refining import refine_report, step_record
-from tasks.runner import EventLoopTaskRunner, LoopFuture
+from tasks.runner import EventLoopTaskRunner, as_is, ended
 from tasks.schemas import OFFLINE, BatchResult, ErrorReport, Refined, ReportResult, Topic
 from tasks.settings import Settings
 from tasks.storage import Place
 from tasks.writing import generate_summary
 
-T = TypeVar("T")
 
-
-@flow(name="report-batch", persist_result=False, task_runner=EventLoopTaskRunner())
+@flow(name="report-batch", persist_result=False, task_runner=cast(Any, EventLoopTaskRunner()))
 async def report_batch(
     topics: Annotated[
         list[str | Topic] | None,
@@ -71,12 +70,13 @@ async def report_batch(
         ),
     ] = 8,
     model: Annotated[
-        str,
+        str | None,
         Field(
-            description="Model of writer, critic and summary; `offline` needs no endpoint.",
+            description="Model of writer, critic and summary; `offline` needs no endpoint. Empty:"
+            f" the endpoint's own default, else {DEFAULT_MODEL}.",
             json_schema_extra={"position": 4},
         ),
-    ] = DEFAULT_MODEL,
+    ] = None,
     output: Annotated[
         str,
         Field(
@@ -103,19 +103,25 @@ async def report_batch(
     are used again.
     """
     settings = Settings()
+    chosen = options or ReportOptions()
+    names = {endpoint, *(fallback.endpoint for fallback in chosen.fallbacks)} - {None, ""}
+    saved = {name: await saved_endpoint(name) for name in names if name}
     batch = await asyncio.to_thread(
         check_batch,
         topics=topics,
         topics_file=topics_file,
         max_iterations=max_iterations,
         quality_threshold=quality_threshold,
-        model=model,
+        model=model or (saved[endpoint].model if endpoint else None) or DEFAULT_MODEL,
         output=output,
-        endpoint=None,
-        options=options,
+        saved={name: block.endpoint() for name, block in saved.items()},
+        endpoint=endpoint,
+        options=chosen,
         settings=settings,
     )
-    run = _Run(batch, await asyncio.to_thread(_run_id, batch.output), settings)
+    flow_run, runner = _flow_run()
+    runner.window = batch.plan.options.concurrency * 5 // 4 + 2  # some format while others ask
+    run = _Run(batch, await asyncio.to_thread(_run_id, flow_run, batch.output), settings)
     async with run.open():
         refined = refine_report.map(batch.topics, unmapped(batch.plan))
         await asyncio.gather(
@@ -124,16 +130,22 @@ async def report_batch(
     return await run.close()
 
 
-def _run_id(output: Place) -> str:
+def _flow_run() -> tuple[FlowRun, EventLoopTaskRunner]:
+    """The run that calls this, and the runner of its tasks."""
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    assert isinstance(context.task_runner, EventLoopTaskRunner)
+    return context.flow_run, context.task_runner
+
+
+def _run_id(flow_run: FlowRun, output: Place) -> str:
     """UTC time and a short id of the flow run; a Retry goes on in the same directory.
 
     A directory that is finished stays as it is: the next try gets a number.
     """
-    context = FlowRunContext.get()
-    assert context is not None
-    assert context.flow_run is not None
-    started = context.flow_run.expected_start_time or datetime.now(UTC)
-    run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{context.flow_run.id.hex[-8:]}"
+    started = flow_run.expected_start_time or datetime.now(UTC)
+    run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{flow_run.id.hex[-8:]}"
     again = 1
     while output.read(f"{run_id}/{BATCH}") is not None:
         again += 1
@@ -159,10 +171,9 @@ class _Run:
         self._list_again_at = 0.0
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def open(self) -> AsyncGenerator[None]:
         """Open store and session for the tasks, and write the list of topics before any call."""
         options = self.plan.options
-        self.progress.begin(self.session, total=len(self.batch.topics))
         self.log.info(
             "%d topics, model %s, into %s",
             len(self.batch.topics),
@@ -175,12 +186,16 @@ class _Run:
         with self.store.opened(days=options.store_days, refresh=options.refresh):
             async with self.session:
                 with use_store(self.store), use_session(self.session):
-                    yield
+                    self.progress.begin(self.session, total=len(self.batch.topics))
+                    try:
+                        yield
+                    finally:
+                        self.progress.on_end()
 
-    async def finish(self, topic: Topic, refining: LoopFuture[Refined]) -> None:
+    async def finish(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
         """See one topic through to its result directory; a failure stays with the topic."""
         try:
-            report = await self._publish(outcome(await refining))
+            report = await self._publish(await ended(refining))
         except ReportsError as error:
             if error.reach == "fatal":
                 self.session.stop(error)
@@ -201,23 +216,28 @@ class _Run:
         """Summarize, format and write a report; one task run when its summary is there already."""
         topic, offline = refined.topic, self.plan.model == OFFLINE
         ask = summary_ask(self.plan, topic, refined.winner.text)
-        markdown = html = None
+        markdown: Any = None
+        html: Any = None
         summary = await self.store.kept(ask)
         if summary:
             self.session.ledger.reused(topic.slug)
             steps = (*refined.steps, step_record(ask, summary, 0, cached=True))
         else:
-            markdown = format_as_markdown.submit(quote(refined), offline=offline)
+            markdown = format_as_markdown.submit(  # pyright: ignore[reportUnknownMemberType]
+                as_is(refined), offline=offline
+            )
             summary, cached = await ask_model(generate_summary, ask)
-            html = format_as_html.submit(quote(refined), summary.text, offline=offline)
+            html = format_as_html.submit(  # pyright: ignore[reportUnknownMemberType]
+                as_is(refined), summary.text, offline=offline
+            )
             steps = (*refined.steps, step_record(ask, summary, 0, cached=cached))
-        writing = publish_report.submit(
-            quote(Publication(refined, summary.text, steps, self.plan, self.run_id)),
-            quote(self.place),
+        writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
+            as_is(Publication(refined, summary.text, steps, self.plan, self.run_id)),
+            as_is(self.place),
             markdown,
             html,
         )
-        directory = outcome(await writing)
+        directory: str = await ended(writing)
         spent = self.session.ledger.items[topic.slug]
         return ReportResult(
             topic=topic.title,
@@ -295,19 +315,11 @@ class _Run:
         return result
 
 
-def outcome(state: State[T]) -> T:
-    """The result of a task run that is over, or the error that it ended with."""
-    record: Any = state.data
-    found: Any = record.result if isinstance(record, ResultRecord) else record
-    if state.is_completed():
-        return found
-    raise found if isinstance(found, Exception) else CallsStopped(f"not finished: {state.message}")
-
-
 def counts(result: BatchResult) -> str:
     """A result in one line: reports by status, calls, cost."""
     by_status = Counter(report.status for report in result.reports)
     reports = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in by_status.items())
     cost = "cost unknown" if result.cost_usd is None else f"{result.cost_usd:.4f} USD"
     calls = result.calls
-    return f"{reports}; {calls.made} calls made, {calls.cached} cached, {calls.retried} retried; {cost}"
+    said = f"{calls.made} calls made, {calls.cached} cached, {calls.retried} retried"
+    return f"{reports}; {said}; {cost}"

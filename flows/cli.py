@@ -1,0 +1,116 @@
+"""`llm-reports`: parse, check, call a flow, print; everything else is in the flows.
+
+Nothing heavy is imported before the arguments are understood. Progress and log go to stderr;
+with `--json` stdout is one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from tasks.environment import set_prefect_defaults
+
+if TYPE_CHECKING:
+    from tasks.schemas import BatchResult
+
+EXIT_COMPLETE, EXIT_BAD_INPUT, EXIT_PARTIAL, EXIT_STOPPED = 0, 2, 3, 4
+
+EXAMPLES = """examples:
+  llm-reports run "Edge computing" "Tidal power" --model offline
+  llm-reports run --topics-file topics.yaml --output reports --budget 2.50
+  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 llm-reports run "Rust" --model qwen3
+
+exit status: 0 every report published, 2 bad input or configuration, 3 some reports failed,
+4 stopped early with paid work kept, 130/143 interrupted. The same command again goes on."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llm-reports",
+        description="Topics in, finished and quality-checked reports out.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    with suppress(PackageNotFoundError):  # a checkout that is not installed
+        parser.add_argument("--version", action="version", version=version("prefect-llm-reports"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="write, refine and publish reports")
+    run.add_argument("topics", nargs="*", metavar="TOPIC", help="what to report on")
+    run.add_argument("--topics-file", metavar="F", help="topics as .txt, .yaml, .json or .csv")
+    run.add_argument("--output", metavar="DIR", default="reports", help="default: reports")
+    run.add_argument("--model", metavar="M", help="model name, or offline for no LLM at all")
+    run.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
+    run.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
+    run.add_argument("--max-iterations", metavar="N", type=int, default=3, help="default: 3")
+    run.add_argument(
+        "--quality-threshold", metavar="N", type=float, default=8, help="1 to 10, default: 8"
+    )
+    run.add_argument("--concurrency", metavar="N", type=int, help="calls at once, default: 8")
+    run.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
+    run.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
+    run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    chosen = _parser().parse_args(arguments)
+    set_prefect_defaults()
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from tasks.errors import BadInput
+
+    try:
+        return _run(chosen)
+    except BadInput as bad:
+        for problem in bad.problems:
+            print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        return EXIT_BAD_INPUT
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from tasks.checking import check_batch
+    from tasks.options import DEFAULT_MODEL
+    from tasks.settings import Settings
+
+    if chosen.base_url:
+        os.environ["OPENAI_BASE_URL"] = chosen.base_url
+    options = {
+        "concurrency": chosen.concurrency,
+        "budget_usd": chosen.budget,
+        "deadline_s": chosen.deadline,
+    }
+    request: dict[str, Any] = {
+        "topics": chosen.topics or None,
+        "topics_file": chosen.topics_file,
+        "max_iterations": chosen.max_iterations,
+        "quality_threshold": chosen.quality_threshold,
+        "model": chosen.model or (None if chosen.endpoint else DEFAULT_MODEL),
+        "output": chosen.output,
+        "endpoint": chosen.endpoint,
+        "options": {name: value for name, value in options.items() if value is not None},
+    }
+    if chosen.endpoint is None:  # a saved endpoint can only be looked up with a Prefect server
+        check_batch(**request, saved={}, settings=Settings())
+
+    from flows.terminal import run_batch
+
+    result, signal_number = run_batch(request)
+    if chosen.json:
+        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
+    return 128 + signal_number if signal_number else _exit_status(result)
+
+
+def _exit_status(result: BatchResult) -> int:
+    return {"complete": EXIT_COMPLETE, "partial": EXIT_PARTIAL, "stopped": EXIT_STOPPED}[
+        result.status
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

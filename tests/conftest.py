@@ -1,0 +1,14 @@
+"""What all tests share: no test reads this machine's settings or reaches beyond loopback."""
+
+from __future__ import annotations
+
+import os
+
+from tasks.environment import set_prefect_defaults
+
+for name in [
+    n for n in os.environ if n.startswith(("OPENAI_", "PREFECT_", "LLM_REPORTS_", "AWS_"))
+]:
+    del os.environ[name]
+os.environ["LLM_REPORTS_BACKOFF_S"] = "0"
+set_prefect_defaults()
