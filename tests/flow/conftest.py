@@ -1,10 +1,10 @@
-"""The one harness of all flow tests: a Prefect server of its own, an endpoint, a store, an output."""
+"""The harness of all flow tests: a Prefect server, an endpoint, a store and an output folder."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,19 @@ class Bench:
 
     def run(
         self,
-        endpoint: Endpoint | None,
+        server: Endpoint | None,
+        /,
         topics: list[Any] | None = None,
         *,
         options: dict[str, Any] | None = None,
         key: str = "sk-test-key",
         **parameters: Any,
     ) -> BatchResult:
-        """Run a batch to its end; without an endpoint, with the embedded engine."""
-        if endpoint:
-            self._monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
+        """Run a batch to its end; without one, with the embedded engine."""
+        if server:
+            self._monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
             self._monkeypatch.setenv("OPENAI_API_KEY", key)
-        parameters.setdefault("model", "gpt-5-mini" if endpoint else "offline")
+        parameters.setdefault("model", "gpt-5-mini" if server else "offline")
         parameters.setdefault("output", str(self.output))
         return asyncio.run(
             report_batch(
@@ -82,6 +83,3 @@ def endpoint() -> Iterator[Endpoint]:
     """An OpenAI-like endpoint on loopback whose scores go 6, 7, 8."""
     with Endpoint() as running:
         yield running
-
-
-MakeEndpoint = Callable[..., Endpoint]

@@ -150,7 +150,7 @@ def test_task_run_names_read_as_a_tree(bench: Bench, endpoint: Endpoint) -> None
 
 
 def test_the_manifest_says_how_the_report_came_about(bench: Bench, endpoint: Endpoint) -> None:
-    """manifest.json names steps, models, prompt digests, usage, options and each file's checksum."""
+    """manifest.json names steps, models, prompt digests, usage, options and every checksum."""
     result = bench.run(endpoint, ["Tidal power"], options={"audience": "engineers"})
     [manifest] = bench.manifests(result)
     import hashlib

@@ -1,0 +1,98 @@
+"""The layout's promises: who may import whom, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = [
+    # Nothing of this project below them.
+    {"budget", "environment", "locks", "markdown_tree", "offline_phrases", "pacing", "runner"}
+    | {"schemas", "tracing"},
+    # Values, errors, and what is computed from them.
+    {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
+    {"s3"},
+    {"chat", "faults", "offline", "prompts", "rendering", "settings", "storage", "topics"},
+    # The LLM boundary and the store of answers.
+    {"asking", "completions", "transport"},
+    {"exchange"},
+    {"blocks", "checking", "llm"},
+    # Prefect tasks.
+    {"policies", "progress"},
+    {"answering", "formatting", "judging", "publishing", "writing"},
+    {"refining"},
+]
+ONLY_IMPORTERS = {
+    "openai": {"tasks/exchange.py"},
+    "jinja2": {"tasks/prompts.py", "tasks/rendering.py"},
+    "prefect_aws": {"tasks/s3.py"},
+    "genai_prices": {"tasks/pricing.py"},
+    "nh3": {"tasks/markdown_tree.py"},
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+SOURCES = sorted([*ROOT.glob("flows/*.py"), *ROOT.glob("tasks/*.py")])
+
+
+def layer_of(module: str) -> int:
+    """The layer a module of `tasks` is in."""
+    return next(n for n, names in enumerate(LAYERS) if module in names)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_imports_go_to_lower_layers_only(path: Path) -> None:
+    """Inside `tasks` a module imports lower layers only, and never a flow."""
+    used = imports_of(path)
+    if path.parent.name == "tasks":
+        assert not {name for name in used if name.split(".")[0] == "flows"}
+        if path.stem != "__init__":
+            own = layer_of(path.stem)
+            mine = {name.split(".")[1] for name in used if name.startswith("tasks.")}
+            assert {name for name in mine if layer_of(name) >= own} == set()
+
+
+@pytest.mark.parametrize("package", ONLY_IMPORTERS)
+def test_each_boundary_has_one_importer(package: str) -> None:
+    """openai, jinja2, prefect_aws, genai_prices and nh3 are imported where they belong only."""
+    importers = {
+        f"{path.parent.name}/{path.name}"
+        for path in SOURCES
+        if any(name.split(".")[0] == package for name in imports_of(path))
+    }
+    assert importers <= ONLY_IMPORTERS[package]
+
+
+def test_tasks_are_declared_in_the_upper_layers() -> None:
+    """No module below the policies declares a Prefect task."""
+    lower = set().union(*LAYERS[: layer_of("policies")])
+    for path in SOURCES:
+        if path.parent.name == "tasks" and path.stem in lower:
+            assert "prefect.task" not in imports_of(path), path.name
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    """`llm-reports --help` needs neither Prefect nor openai nor pydantic."""
+    code = (
+        "import sys, flows.cli; flows.cli._parser();"
+        "print([m for m in ('prefect', 'openai', 'pydantic', 'jinja2') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
