@@ -32,6 +32,7 @@ from tasks.runner import EventLoopTaskRunner, as_is, ended
 from tasks.schemas import OFFLINE, BatchResult, ErrorReport, Refined, ReportResult, Topic
 from tasks.settings import Settings
 from tasks.storage import Place
+from tasks.tracing import configure_exporter
 from tasks.writing import generate_summary
 
 
@@ -102,6 +103,7 @@ async def report_batch(
     result directory. Topics do not harm each other; answers that were paid for in an earlier run
     are used again.
     """
+    configure_exporter()
     settings = Settings()
     chosen = options or ReportOptions()
     names = {endpoint, *(fallback.endpoint for fallback in chosen.fallbacks)} - {None, ""}
@@ -158,6 +160,7 @@ class _Run:
 
     def __init__(self, batch: CheckedBatch, run_id: str, settings: Settings) -> None:
         self.batch = batch
+        self.settings = settings
         self.plan = batch.plan
         self.run_id = run_id
         self.place = batch.output
@@ -183,14 +186,16 @@ class _Run:
         for warning in self.batch.warnings:
             self.log.warning(warning)
         await asyncio.to_thread(publish_topics, self.place, self.result())
-        with self.store.opened(days=options.store_days, refresh=options.refresh):
-            async with self.session:
-                with use_store(self.store), use_session(self.session):
-                    self.progress.begin(self.session, total=len(self.batch.topics))
-                    try:
-                        yield
-                    finally:
-                        self.progress.on_end()
+        opened = self.store.opened(
+            days=options.store_days, refresh=options.refresh, lease_s=self.settings.lease_s
+        )
+        async with opened, self.session:
+            with use_store(self.store), use_session(self.session):
+                self.progress.begin(self.session, total=len(self.batch.topics))
+                try:
+                    yield
+                finally:
+                    self.progress.on_end()
 
     async def finish(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
         """See one topic through to its result directory; a failure stays with the topic."""

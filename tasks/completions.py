@@ -12,9 +12,9 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -37,6 +37,7 @@ PLAIN_JSON = JSONSerializer(object_encoder=None, object_decoder=None)
 _SERIALIZER = PLAIN_JSON.model_dump(mode="json")
 _KEY = re.compile(r"[0-9a-f]{64}")
 WRITE_ATTEMPTS = 3
+LOCAL_THREADS, NETWORK_THREADS = 4, 32
 
 
 def sealed(answer: Answer, kept_at: float | None = None) -> dict[str, Any]:
@@ -77,7 +78,8 @@ class AnswerStore(WritableFileSystem):
     location: str
 
     _place: Place = PrivateAttr()
-    _writer: ThreadPoolExecutor = PrivateAttr()
+    _threads: ThreadPoolExecutor = PrivateAttr()
+    _locks: SharedLocks = PrivateAttr()
     _just_read: OrderedDict[str, bytes] = PrivateAttr(default_factory=OrderedDict)
     _max_age_s: float | None = PrivateAttr(default=None)
     _refresh: bool = PrivateAttr(default=False)
@@ -85,18 +87,32 @@ class AnswerStore(WritableFileSystem):
     _warnings: list[str] = PrivateAttr(default_factory=list)
     _lost: StorageError | None = PrivateAttr(default=None)
 
-    @contextmanager
-    def opened(self, *, days: float | None = None, refresh: bool = False) -> Generator[None]:
+    @asynccontextmanager
+    async def opened(
+        self, *, days: float | None = None, refresh: bool = False, lease_s: float = 60
+    ) -> AsyncGenerator[None]:
         """Use the store; at the end wait for what is being written.
 
         Args:
             days: Answers older than this many days are passed over; None: of any age.
             refresh: Answers that were kept before this are passed over.
+            lease_s: Seconds after which the lock of a dead process on another machine is free.
         """
-        self._place = open_place(self.location, private=True)
+        self._place = await asyncio.to_thread(open_place, self.location, private=True)
         self._max_age_s = days * 86_400 if days else None
         self._refresh = refresh
-        with ThreadPoolExecutor(4, thread_name_prefix="answers") as self._writer:
+        async with AsyncExitStack() as resources:
+            if self._place.on_network:
+                from tasks.s3 import S3Leases, S3Place  # boto takes a second to import
+
+                leases = S3Leases(cast("S3Place", self._place), lease_s)
+                resources.push_async_callback(leases.aclose)
+                self._locks = leases
+            else:
+                self._locks = FileLocks.at(Path(self._place.path(".locks")))
+            threads = NETWORK_THREADS if self._place.on_network else LOCAL_THREADS
+            self._threads = ThreadPoolExecutor(threads, thread_name_prefix="answers")
+            resources.callback(self._threads.shutdown)
             yield
 
     @property
@@ -112,7 +128,7 @@ class AnswerStore(WritableFileSystem):
     @property
     def locks(self) -> SharedLocks:
         """Locks that keep two processes from asking for the same answer at once."""
-        return FileLocks.at(Path(self.location) / ".locks")
+        return self._locks
 
     def _resolve_path(self, path: str) -> None:
         """Keys are names, not paths of this machine."""
@@ -142,7 +158,9 @@ class AnswerStore(WritableFileSystem):
         loop = asyncio.get_running_loop()
         for attempt in range(1, WRITE_ATTEMPTS + 1):
             try:
-                await loop.run_in_executor(self._writer, self._place.write, _file_of(path), content)
+                await loop.run_in_executor(
+                    self._threads, self._place.write, _file_of(path), content
+                )
                 self._fresh.add(path)
                 return
             except StorageError as error:
@@ -164,7 +182,7 @@ class AnswerStore(WritableFileSystem):
         if not _KEY.fullmatch(path) or (self._refresh and path not in self._fresh):
             raise LookupError(path)
         try:
-            record = self._place.read(_file_of(path))
+            record = await self._read(_file_of(path))
         except StorageError as error:
             self._warn(f"an answer could not be read: {error}")
             raise LookupError(path) from error
@@ -198,6 +216,13 @@ class AnswerStore(WritableFileSystem):
         _, kept_at = unsealed(value)
         if self._max_age_s is not None and time.time() - kept_at > self._max_age_s:
             raise LookupError(path)
+
+    async def _read(self, name: str) -> bytes | None:
+        if not self._place.on_network:
+            return self._place.read(name)  # quicker than the way to a thread and back
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._place.read, name
+        )
 
     def _warn(self, text: str) -> None:
         if len(self._warnings) < 100:

@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,7 @@ class Place(Protocol):
     """Where files are kept, by names relative to it with `/` between parts."""
 
     where: str
+    on_network: bool
 
     def read(self, name: str) -> bytes | None:
         """The file's bytes; None when there is no such file."""
@@ -62,7 +63,7 @@ class Place(Protocol):
 
 
 @contextmanager
-def _said_clearly(doing: str) -> Iterator[None]:
+def _said_clearly(doing: str) -> Generator[None]:
     """Turn an operating system's error into one that says what to do."""
     try:
         yield
@@ -104,6 +105,8 @@ class LocalPlace:
         private: Files are for this user only: 0600 in 0700 folders.
     """
 
+    on_network = False
+
     def __init__(self, folder: Path, *, private: bool = False) -> None:
         self.folder = folder
         self.where = str(folder)
@@ -144,11 +147,12 @@ class LocalPlace:
 
     def names(self, folder: str = "") -> list[str]:
         """Names directly in a folder, sorted; those that begin with a dot are not listed."""
-        try:
-            with os.scandir(self.folder / folder) as entries:
-                return sorted(e.name for e in entries if not e.name.startswith("."))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        with _said_clearly(f"listing {self.path(folder)}"):
+            try:
+                with os.scandir(self.folder / folder) as entries:
+                    return sorted(e.name for e in entries if not e.name.startswith("."))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
 
     def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
         """Stage the folder beside its place, fsync everything, and rename it as a whole."""
@@ -163,16 +167,27 @@ class LocalPlace:
                 for name in [*(n for n in files if n != last), last]:
                     _write_synced(staged / name, files[name], self._file_mode)
                 _sync_folder(staged)
-                if target.exists():  # left without its last file by another program
-                    target.rename(target.with_name(f".{target.name}.{secrets.token_hex(4)}.old"))
-                staged.rename(target)
-            except BaseException:
-                with suppress(OSError):
-                    for path in staged.iterdir():
-                        path.unlink()
-                    staged.rmdir()
-                raise
+                self._put_in_place(staged, target, last)
+            finally:
+                if staged.exists():
+                    with suppress(OSError):
+                        for path in staged.iterdir():
+                            path.unlink()
+                        staged.rmdir()
             _sync_folder(target.parent)
+
+    @staticmethod
+    def _put_in_place(staged: Path, target: Path, last: str) -> None:
+        """Rename the folder; one that another process has completed meanwhile stays."""
+        if (target / last).exists():
+            return
+        if target.exists():  # left without its last file by another program
+            target.rename(target.with_name(f".{target.name}.{secrets.token_hex(4)}.old"))
+        try:
+            staged.rename(target)
+        except OSError:
+            if not (target / last).exists():
+                raise
 
     def probe(self) -> None:
         """Write, and remove, a small file."""
@@ -202,7 +217,14 @@ def open_place(location: str, *, private: bool = False) -> Place:
     """The place a location names.
 
     Args:
-        location: A folder.
-        private: Files are for this user only.
+        location: A folder, `s3://bucket/prefix`, or `s3-bucket/NAME` for a saved block.
+        private: Files are for this user only; in S3 the bucket's own rules hold.
+
+    Raises:
+        BadInput: It names no bucket, or no saved block.
     """
+    if location.startswith(("s3://", "s3-bucket/")):
+        from tasks.s3 import open_s3  # boto takes a second to import
+
+        return open_s3(location)
     return LocalPlace(Path(location).expanduser().absolute(), private=private)
