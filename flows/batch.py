@@ -48,7 +48,8 @@ async def report_batch(
     topics_file: Annotated[
         str | None,
         Field(
-            description="A file of topics (.txt, .yaml, .json or .csv), added to those above.",
+            description="A file of topics (.txt, .yaml, .json or .csv), added to those above: a path"
+            " on the worker, or s3://bucket/key.",
             json_schema_extra={"position": 1},
         ),
     ] = None,
@@ -81,7 +82,8 @@ async def report_batch(
     output: Annotated[
         str,
         Field(
-            description="Folder that the result directories are written to.",
+            description="Where the result directories go: a folder, s3://bucket/prefix, or"
+            " s3-bucket/NAME for a saved S3Bucket block.",
             json_schema_extra={"position": 5},
         ),
     ] = "reports",
@@ -187,7 +189,10 @@ class _Run:
             self.log.warning(warning)
         await asyncio.to_thread(publish_topics, self.place, self.result())
         opened = self.store.opened(
-            days=options.store_days, refresh=options.refresh, lease_s=self.settings.lease_s
+            days=options.store_days,
+            max_mb=options.store_mb,
+            refresh=options.refresh,
+            lease_s=self.settings.lease_s,
         )
         async with opened, self.session:
             with use_store(self.store), use_session(self.session):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -10,7 +10,10 @@ from tasks.options import ReportOptions
 from tasks.prompts import critic_prompt, reviser_prompt, summarizer_prompt, writer_prompt
 from tasks.schemas import Ask, Critique, Message, Record, Topic
 
-_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "default", "title")
+_LEFT_OUT = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength"}
+    | {"maxLength", "minItems", "maxItems", "default", "title"}
+)
 
 
 class Plan(Record):
@@ -26,21 +29,21 @@ class Plan(Record):
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a model as strict structured output takes it.
 
-    Every field is required and no other is allowed; defaults, titles and numeric bounds, which
-    some endpoints reject, are left out and enforced here when the answer is read.
+    Every field is required and no other is allowed; defaults, titles and bounds, which some
+    endpoints reject, are left out and enforced here when the answer is read.
     """
 
     def strict(node: Any) -> Any:
         if isinstance(node, list):
-            return [strict(part) for part in node]
+            return [strict(part) for part in cast("list[Any]", node)]
         if not isinstance(node, dict):
             return node
-        found = {
+        found: dict[str, Any] = {
             name: {field: strict(part) for field, part in value.items()}
             if name in ("properties", "$defs")
             else strict(value)
-            for name, value in node.items()
-            if name not in _BOUNDS or not isinstance(value, str | int | float)
+            for name, value in cast("dict[str, Any]", node).items()
+            if name not in _LEFT_OUT
         }
         if found.get("type") == "object" and "properties" in found:
             found["required"] = list(found["properties"])

@@ -6,11 +6,11 @@ Sums are US dollars as `Decimal`. Nothing here knows models or prices.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 
 
 class OverBudget(Exception):
@@ -30,12 +30,30 @@ class Reservation:
     actual: Decimal | None = None
 
 
+_REFUSED = ("optional", "allowance", "needed")
+"""Who is refused first when money is short; of equals, who came last."""
+
+
+@dataclass(eq=False)
+class _Claim:
+    """Somebody who waits for money: how urgent it is decides who is refused last."""
+
+    amount: Decimal
+    item: str
+    kind: Literal["optional", "allowance", "needed"]
+    turn: asyncio.Future[Decimal] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
 class Budget:
     """A hard limit on what the calls of a run can cost, several under way at once.
 
-    A call that does not fit waits as long as others may still give back what they do not use;
-    when nothing can come back any more it is refused. An allowance sets money aside for the calls
-    that a report cannot be published without, so that optional calls of others cannot take it.
+    A call that does not fit waits as long as others may still give back what they do not use.
+    When nothing can come back any more, those who wait are refused one by one, each refusal being
+    a chance for the others: first the calls that only improve, then reports not begun, last the
+    calls that a report cannot be published without. An allowance sets money aside for the latter,
+    so that optional calls cannot take it; a call that cost nothing puts back what it drew.
 
     Args:
         limit: US dollars that may be spent, at most; None: no limit.
@@ -45,16 +63,15 @@ class Budget:
         self.limit = limit
         self.spent = Decimal(0)
         self._reserved = Decimal(0)
+        self._aside = Decimal(0)
         self._under_way = 0
         self._allowances: dict[str, Decimal] = {}
-        self._waiting: Counter[str] = Counter()
-        self._changed = asyncio.Condition()
+        self._waiting: list[_Claim] = []
 
     @property
     def left(self) -> Decimal:
         """What is neither spent nor set aside."""
-        aside = sum(self._allowances.values(), Decimal(0))
-        return (self.limit or Decimal(0)) - self.spent - self._reserved - aside
+        return (self.limit or Decimal(0)) - self.spent - self._reserved - self._aside
 
     async def allow(self, item: str, amount: Decimal) -> None:
         """Set aside what a report needs at least, before its first call.
@@ -63,18 +80,18 @@ class Budget:
             OverBudget: It cannot fit any more.
         """
         if self.limit is not None:
-            await self._fit(amount, item)
-            self._allowances[item] = amount
+            await self._claim(_Claim(amount, item, "allowance"))
 
     async def release(self, item: str) -> None:
         """Give back what a report's allowance still holds."""
-        if self._allowances.pop(item, None) is not None:
-            await self._notify()
+        self._put_aside(item, -self._allowances.get(item, Decimal(0)))
+        self._allowances.pop(item, None)
+        self._serve()
 
     @asynccontextmanager
     async def reserved(
         self, worst: Decimal, *, item: str = "", needed: bool = False
-    ) -> AsyncIterator[Reservation]:
+    ) -> AsyncGenerator[Reservation]:
         """Hold the worst case of a call while it is made.
 
         Args:
@@ -89,40 +106,81 @@ class Budget:
         if self.limit is None:
             yield reservation
             return
-        drawn = min(worst, self._allowances.get(item, Decimal(0))) if needed else Decimal(0)
-        if worst > drawn:
-            await self._fit(worst - drawn, item)
-        if drawn:
-            self._allowances[item] -= drawn
-        self._reserved += worst
-        self._under_way += 1
+        drawn = await self._claim(_Claim(worst, item, "needed" if needed else "optional"))
         try:
             yield reservation
         finally:
-            self._under_way -= 1
-            self._reserved -= worst
-            self.spent += worst if reservation.actual is None else reservation.actual
-            await self._notify()
+            self._settle(reservation, item, drawn)
 
-    async def _fit(self, amount: Decimal, item: str) -> None:
-        """Return when the amount fits; nothing else runs before the caller books it."""
-        async with self._changed:
-            if amount <= self.left:
+    async def _claim(self, claim: _Claim) -> Decimal:
+        """Return when the amount is booked: how much of it came out of the allowance."""
+        self._waiting.append(claim)
+        self._serve()
+        try:
+            return await claim.turn
+        except asyncio.CancelledError:
+            if claim in self._waiting:
+                self._waiting.remove(claim)
+                self._serve()
+            elif not claim.turn.cancelled() and claim.turn.exception() is None:
+                self._undo(claim, claim.turn.result())
+            raise
+
+    def _undo(self, claim: _Claim, drawn: Decimal) -> None:
+        """Take back what was booked for somebody who was cancelled before learning of it."""
+        if claim.kind == "allowance":
+            self._put_aside(claim.item, -claim.amount)
+            self._serve()
+        else:
+            unused = Reservation(claim.amount, actual=Decimal(0))
+            self._settle(unused, claim.item, drawn)
+
+    def _settle(self, reservation: Reservation, item: str, drawn: Decimal) -> None:
+        """Book what a call cost instead of its worst case."""
+        self._under_way -= 1
+        self._reserved -= reservation.worst
+        actual = reservation.worst if reservation.actual is None else reservation.actual
+        self.spent += actual
+        if not actual and item in self._allowances:
+            self._put_aside(item, drawn)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Book for everybody whose amount fits, in turn; refuse where nothing can come back."""
+        while True:
+            for claim in [*self._waiting]:
+                self._book_if_it_fits(claim)
+            if not self._waiting or self._can_change():
                 return
-            self._waiting[item] += 1
-            self._changed.notify_all()
-            try:
-                while amount > self.left:
-                    if not self._can_change():
-                        raise OverBudget(amount, self.left)
-                    await self._changed.wait()
-            finally:
-                self._waiting[item] -= 1
+            refused = min(reversed(self._waiting), key=lambda claim: _REFUSED.index(claim.kind))
+            self._waiting.remove(refused)
+            if not refused.turn.done():
+                refused.turn.set_exception(OverBudget(refused.amount, self.left))
+
+    def _book_if_it_fits(self, claim: _Claim) -> None:
+        drawn = Decimal(0)
+        if claim.kind == "needed":
+            drawn = min(claim.amount, self._allowances.get(claim.item, Decimal(0)))
+        more = claim.amount - drawn
+        if more > 0 and more > self.left:
+            return
+        self._waiting.remove(claim)
+        if claim.turn.done():  # cancelled; its caller is about to learn of it
+            return
+        if claim.kind == "allowance":
+            self._put_aside(claim.item, more)
+        else:
+            if drawn:
+                self._put_aside(claim.item, -drawn)
+            self._reserved += claim.amount
+            self._under_way += 1
+        claim.turn.set_result(drawn)
+
+    def _put_aside(self, item: str, amount: Decimal) -> None:
+        self._allowances[item] = self._allowances.get(item, Decimal(0)) + amount
+        self._aside += amount
 
     def _can_change(self) -> bool:
         """Whether some call or some report that does not wait may still give something back."""
-        return bool(self._under_way) or any(not self._waiting[i] for i in self._allowances)
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+        waiting = {claim.item for claim in self._waiting}
+        return bool(self._under_way) or any(item not in waiting for item in self._allowances)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr, ValidationError
 
 from tasks.asking import Plan
-from tasks.errors import BadInput
+from tasks.errors import BadInput, StorageError
 from tasks.exchange import Endpoint
 from tasks.options import ReportOptions
 from tasks.pricing import PriceList
@@ -132,7 +132,15 @@ def _file(name: str | None) -> tuple[str, bytes] | None:
     if not name:
         return None
     try:
+        if name.startswith(("s3://", "s3-bucket/")):
+            folder, _, last = name.rpartition("/")
+            body = open_place(folder).read(last)
+            if body is None:
+                raise BadInput(f"topics file {name}: no such object; check bucket and key")
+            return name, body
         return name, Path(name).expanduser().read_bytes()
+    except StorageError as error:
+        raise BadInput(f"topics file {name}: {error}") from None
     except OSError as error:
         raise BadInput(
             f"topics file {name}: {error.strerror}; give the path of a readable file"

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import ssl
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +43,15 @@ _QUIRKS = {
     "max_tokens": re.compile(r"max_tokens", re.I),
     "temperature": re.compile(r"\btemperature\b", re.I),
 }
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
+_TOO_LONG = re.compile(r"context[_ ](?:length|window)", re.I)
+_SECRET = re.compile(
+    r"\b(?:bearer|basic)\s+[\w.~+/=*-]{8,}|\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*.-]{8,}"
+    r"|\bAIza[\w-]{8,}",
+    re.I,
+)
+_DURATION = re.compile(
+    r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII
+)
 
 
 class BodyTooLarge(Exception):
@@ -67,8 +76,9 @@ class Response:
 
     @property
     def request_id(self) -> str | None:
-        """The endpoint's id of the request."""
-        return self.headers.get("x-request-id") or self.headers.get("request-id")
+        """The endpoint's id of the request, as far as it can be shown."""
+        said = self.headers.get("x-request-id") or self.headers.get("request-id")
+        return shown(said, 100) or None if said else None
 
 
 @dataclass(frozen=True)
@@ -85,8 +95,9 @@ class Reply:
 
 
 def shown(text: str, limit: int = 200) -> str:
-    """A bounded, one-line form of foreign text for messages."""
+    """A bounded, one-line form of foreign text for messages; what looks like a key is left out."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    line = _SECRET.sub("[key]", line)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
@@ -100,18 +111,24 @@ def strict_json(text: str | bytes) -> Any:
     def no_constant(name: str) -> Any:
         raise ValueError(f"{name} is not a JSON number")
 
+    def finite(number: str) -> float:
+        value = float(number)
+        return value if math.isfinite(value) else no_constant(shown(number, 40))
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            counts = Counter(name for name, _ in pairs)
+            twice = counts.most_common(1)[0][0]
             raise ValueError(f"the key {shown(twice, 40)!r} appears twice")
         return found
 
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     try:
-        return json.loads(text, parse_constant=no_constant, object_pairs_hook=unique)
+        return json.loads(
+            text, parse_constant=no_constant, parse_float=finite, object_pairs_hook=unique
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -121,8 +138,10 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     said = headers.get("retry-after")
-    if said is None or (seconds := _number(said)) is not None:
-        return seconds if said is not None else None
+    if said is None:
+        return None
+    if (seconds := _number(said)) is not None:
+        return seconds
     try:
         until = parsedate_to_datetime(said)
     except ValueError:
@@ -167,11 +186,15 @@ def broken_connection(error: BaseException, host: str) -> CallError:
             return CallRejected(f"{host} sent a body without end; {link}")
         if isinstance(link, ssl.SSLCertVerificationError):
             return CertificateRefused(
-                f"the TLS certificate of {host} is not trusted ({shown(link.verify_message, 80)});"
+                f"the TLS certificate of {host} is not trusted ({shown(_verdict(link), 80)});"
                 " correct the address or add its authority to SSL_CERT_FILE"
             )
     seen = next((str(link) for link in reversed(chain) if str(link)), type(error).__name__)
     return EndpointUnavailable(f"no answer from {host}: {shown(seen, 120)}")
+
+
+def _verdict(error: ssl.SSLCertVerificationError) -> str:
+    return getattr(error, "verify_message", "") or str(error)
 
 
 def read_reply(response: Response, host: str, model: str) -> Reply:
@@ -210,11 +233,11 @@ def read_reply(response: Response, host: str, model: str) -> Reply:
 
 def usage_of(body: Any) -> Usage | None:
     """Tokens named in a response body, also of a failed one; None when it names none."""
-    usage = body.get("usage") if isinstance(body, dict) else None
-    if not isinstance(usage, dict):
+    found: Any = cast("dict[str, Any]", body).get("usage") if isinstance(body, dict) else None
+    if not isinstance(found, dict):
         return None
-    usage = cast("dict[str, Any]", usage)
-    counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
+    usage = cast("dict[str, Any]", found)
+    counts: list[Any] = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
     if not all(type(count) is int and count >= 0 for count in counts):
         return None
     details = usage.get("prompt_tokens_details")
@@ -259,16 +282,31 @@ def _completion(body: dict[str, Any], response: Response, host: str, model: str)
         raise EndpointUnavailable(
             f"{host} answered 200 without text", status=200, request_id=response.request_id
         )
+    if isinstance(text, str) and finish != "length" and not _is_unicode(text):
+        raise EndpointUnavailable(
+            f"{host} answered 200 with text that is not Unicode (a lone surrogate)",
+            status=200,
+            request_id=response.request_id,
+        )
     created, named, tier = body.get("created"), body.get("model"), body.get("service_tier")
     return Reply(
         text=text if isinstance(text, str) else "",
         truncated=finish == "length",
-        model=named if isinstance(named, str) and named else model,
+        model=named if isinstance(named, str) and named and _is_unicode(named) else model,
         created=created if type(created) is int and created > 0 else 0,
         usage=usage_of(body),
         tier=tier if isinstance(tier, str) else None,
         request_id=response.request_id,
     )
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text can be sent and kept: JSON escapes can spell half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _status_error(
@@ -280,7 +318,8 @@ def _status_error(
     said = f"{seen or status}" + (f" {shown(code or kind, 60)}" if code or kind else "")
     detail = f": {shown(message)}" if message else ""
     if 300 <= status < 400:
-        to = shown(response.headers.get("location", "elsewhere").split("?")[0], 100)
+        address = response.headers.get("location", "elsewhere").split("?")[0]
+        to = shown(re.sub(r"//[^/]*@", "//", address), 100)
         return NotAnEndpoint(
             f"{host} redirects to {to} ({status}), which is not followed; set the base URL to"
             " the endpoint's own address",
@@ -312,9 +351,11 @@ def _status_error(
     if status >= 500:
         return EndpointUnavailable(f"{host} answered {said}{detail}", **where)
     rejected = CallRejected(f"{host} rejected the request ({said}{detail})", **where)
-    if status in (400, 422) and "context_length" not in code:
+    if status in (400, 422) and not _TOO_LONG.search(f"{code} {message}"):
+        if parameter in _QUIRKS:
+            return Unsupported(parameter, rejected)
         for quirk, pattern in _QUIRKS.items():
-            if parameter == quirk or pattern.search(f"{parameter} {message}"):
+            if pattern.search(f"{parameter} {message}"):
                 return Unsupported(quirk, rejected)
     return rejected
 
@@ -329,9 +370,9 @@ def _error_fields(body: bytes) -> tuple[str, str, str, str]:
     if isinstance(error, str):
         return "", "", error, ""
     if not isinstance(error, dict):
-        error = found if isinstance(found, dict) else {}
-    error = cast("dict[str, Any]", error)
+        error = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    fields = cast("dict[str, Any]", error)
     code, kind, message, parameter = (
-        str(error.get(name) or "") for name in ("code", "type", "message", "param")
+        str(fields.get(name) or "") for name in ("code", "type", "message", "param")
     )
     return code, kind, message, parameter

@@ -6,6 +6,7 @@ import json
 import re
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from tasks.completions import sealed
 from tasks.faults import shown, strict_json
@@ -15,12 +16,14 @@ from tasks.schemas import Ask, Critique
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.DOTALL)
 
+_LOOKS_LIKE_ONE = re.compile(r'\{\s*["}\']')
+
 
 def one_object(text: str) -> str:
     """The one JSON object in an answer: bare, in a code fence, or inside prose.
 
     Raises:
-        Invalid: There is none, or more than one.
+        Invalid: There is none, or more than one, or a broken one.
     """
     text = text.strip().removeprefix("\ufeff")
     if text.startswith("{") and text.endswith("}") and _object_ends(text, 0) == len(text):
@@ -33,6 +36,8 @@ def one_object(text: str) -> str:
         end = _object_ends(text, at)
         if end:
             found.append(text[at:end])
+        elif _LOOKS_LIKE_ONE.match(text, at):
+            raise Invalid("it holds a broken JSON object; exactly one is wanted, whole.")
         at = text.find("{", end or at + 1)
     if len(found) != 1:
         count = "no JSON object" if not found else "more than one JSON object"
@@ -59,13 +64,16 @@ def accepted_critique(text: str) -> str:
         critique = Critique.model_validate(strict_json(one_object(text)))
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc']) or 'the object'}: {e['msg']}"
+            f"{shown('.'.join(str(part) for part in e['loc']), 60) or 'the object'}: {e['msg']}"
             for e in error.errors(include_url=False, include_input=False)[:5]
         )
         raise Invalid(f"it does not fit the schema: {problems}.") from None
     except ValueError as error:
         raise Invalid(f"it is not valid JSON: {shown(str(error), 120)}.") from None
-    return critique.model_dump_json()
+    try:
+        return critique.model_dump_json()
+    except PydanticSerializationError:
+        raise Invalid("it holds half of a character, a lone surrogate escape.") from None
 
 
 @llm_step

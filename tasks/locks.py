@@ -44,6 +44,7 @@ class FileLocks:
     _opening = threading.Lock()
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._held: set[int] = set()
@@ -51,7 +52,8 @@ class FileLocks:
 
     @classmethod
     def at(cls, path: Path) -> FileLocks:
-        """The locks kept in a file."""
+        """The locks kept in a file, however its path is spelt."""
+        path = path.resolve()
         with cls._opening:
             locks = cls._of_this_process.get(path)
             if locks is None:
@@ -66,8 +68,11 @@ class FileLocks:
                 return False
             try:
                 fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
-            except OSError:
+            except (BlockingIOError, PermissionError):  # another process holds it
                 return False
+            except OSError as error:
+                said = f"{error.strerror}; keep the store on a file system with record locks"
+                raise OSError(error.errno, said, str(self._path)) from error
             self._held.add(at)
             return True
 
@@ -94,6 +99,7 @@ class SingleFlight:
     def __init__(self, shared: SharedLocks) -> None:
         self._shared = shared
         self._holders: dict[str, str] = {}
+        self._locked: set[str] = set()
         self._queues: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
     async def aacquire_lock(
@@ -123,6 +129,7 @@ class SingleFlight:
             while not await self._shared.try_lock(key):
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, POLL_S[1])
+            self._locked.add(key)
         except BaseException:
             self._free(key)
             raise
@@ -130,8 +137,14 @@ class SingleFlight:
     def release_lock(self, key: str, holder: str) -> None:
         """Give the lock back; one that is not held is fine."""
         if self._holders.get(key) == holder:
+            self._locked.discard(key)
             self._shared.unlock(key)
             self._free(key)
+
+    def release_all(self) -> None:
+        """Give back what callers that were cancelled have left locked."""
+        for key in [*self._locked]:
+            self.release_lock(key, self._holders[key])
 
     def _free(self, key: str) -> None:
         del self._holders[key]

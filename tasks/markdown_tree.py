@@ -23,8 +23,8 @@ from markdown_it.rules_inline import StateInline, autolink, backtick, image, lin
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
-MAX_CHARS = 2_000_000
-MAX_MARKERS = 100_000
+MAX_CHARS = 1_000_000
+MAX_MARKERS = 20_000
 MAX_NESTING = 20
 ID_PREFIX = "s-"
 

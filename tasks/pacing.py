@@ -7,9 +7,10 @@ It decides times only: it sends nothing and knows nothing of prompts, prices or 
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -22,8 +23,17 @@ OPENING_S = 0.25
 PROBE_ROUNDS = 20
 """Rounds of answers at the highest good limit before one more request is tried."""
 
+MOST_PROBE_ROUNDS = 80
+"""Rounds between two tries at an endpoint that has refused several of them."""
+
+NOW_S = 1e-6
+"""Waits shorter than this are over; rounding must not make timers that never advance."""
+
 SLOW_FACTOR = 4.0
 """Answers this many times slower than usual for their step count as overload."""
+
+SLOW_FROM_S = 5.0
+"""Answers faster than this never count as slow."""
 
 
 @dataclass
@@ -41,26 +51,39 @@ class _Bucket:
     def wait(self, now: float) -> float:
         self.level = min(self.burst, self.level + (now - self.filled_at) * self.per_s)
         self.filled_at = now
-        return max(0.0, -self.level / self.per_s)
+        left = -self.level / self.per_s
+        return left if left > NOW_S else 0.0
 
 
 @dataclass
 class _Durations:
-    """Usual and recent seconds an answer of one step takes, as moving averages."""
+    """Usual and recent time an answer of one step takes, as moving averages of log seconds.
+
+    Logarithms, because durations have a long tail: one answer of a minute is no overload. The
+    usual time is the plain mean of the first answers, so that a lucky first one does not make all
+    that follow look slow.
+    """
 
     usual: float
     recent: float
     seen: int = 1
 
     def slow(self, seconds: float) -> bool:
+        lasted = _log_seconds(seconds)
         self.seen += 1
-        self.recent += 0.2 * (seconds - self.recent)
-        slow = self.seen > 20 and self.recent > max(5.0, SLOW_FACTOR * self.usual)
+        self.recent += 0.2 * (lasted - self.recent)
+        slow = self.seen > 20 and self.recent > max(
+            _log_seconds(SLOW_FROM_S), self.usual + math.log(SLOW_FACTOR)
+        )
         if slow:
             self.usual = self.recent
         else:
-            self.usual += 0.02 * (seconds - self.usual)
+            self.usual += max(0.02, 1 / self.seen) * (lasted - self.usual)
         return slow
+
+
+def _log_seconds(seconds: float) -> float:
+    return math.log(max(seconds, 0.001))
 
 
 class PaceStopped(Exception):
@@ -71,8 +94,13 @@ class Pace:
     """Admits requests to one endpoint, first come, first served.
 
     The limit starts at `FIRST_LIMIT` and doubles every `OPENING_S` while nothing is refused. A
-    refusal shrinks it at once, one step for each burst; it then grows by one for every round of
-    answers up to the last good limit, and tries beyond it more and more rarely.
+    refusal shrinks it at once, one step for each burst: by half as long as no answer has shown
+    the new limit to be good, by a tenth later. It then goes half of the way back to the limit
+    that was refused with every round of answers, by one at least, and tries that one more and
+    more rarely; once that brings answers only, it grows on.
+
+    Both rates are spread evenly: in any minute there are at most `requests_per_minute` requests,
+    and tokens exceed `tokens_per_minute` by no more than the last call's.
 
     Args:
         requests_per_minute: The account's limit; None: none.
@@ -95,17 +123,16 @@ class Pace:
         self._paused_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._opening: asyncio.TimerHandle | None = None
-        self._opened = False
         self._shrunk_at = float("-inf")
         self._bad_limit: int | None = None
         self._probe_rounds = PROBE_ROUNDS
         self._calm = 0
+        self._proven = False
+        self._reached = 0
         self._durations: dict[str, _Durations] = {}
         now = self._loop.time()
-        self._requests = _Bucket(requests_per_minute / 60, 1) if requests_per_minute else None
-        self._tokens = (
-            _Bucket(tokens_per_minute / 60, tokens_per_minute / 6) if tokens_per_minute else None
-        )
+        self._requests = _Bucket(requests_per_minute / 60, 0) if requests_per_minute else None
+        self._tokens = _Bucket(tokens_per_minute / 60, 0) if tokens_per_minute else None
         for bucket in (self._requests, self._tokens):
             if bucket:
                 bucket.filled_at = now
@@ -119,7 +146,9 @@ class Pace:
         """Take a batch's ceiling back."""
         self._ceilings.remove(ceiling)
         self.ceiling = min(self._ceilings, default=1)
-        if not self._ceilings:
+        if self._ceilings:
+            self._admit()
+        else:
             for timer in (self._timer, self._opening):
                 if timer:
                     timer.cancel()
@@ -131,22 +160,23 @@ class Pace:
         return max(1, min(self.ceiling, self.limit))
 
     @asynccontextmanager
-    async def slot(self, tokens: int) -> AsyncIterator[None]:
+    async def slot(self, tokens: int, *, first: bool = False) -> AsyncGenerator[None]:
         """Wait for a turn and hold it.
 
         Args:
             tokens: Likely tokens of the call, for the tokens-a-minute limit.
+            first: Go before all who wait: the call had its turn before, and its deadline runs.
         """
-        await self._turn(tokens)
+        await self._turn(tokens, first=first)
         try:
             yield
         finally:
             self.in_flight -= 1
             self._admit()
 
-    async def _turn(self, tokens: int) -> None:
+    async def _turn(self, tokens: int, *, first: bool) -> None:
         turn = self._loop.create_future()
-        self._waiting.append((turn, tokens))
+        (self._waiting.appendleft if first else self._waiting.append)((turn, tokens))
         self._admit()
         try:
             await turn
@@ -172,9 +202,15 @@ class Pace:
                 self._tokens.level -= tokens
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
+            self._reached = max(self._reached, self.in_flight)
             turn.set_result(None)
-        if self._waiting and not self._opened and self._opening is None:
+        if self._waiting and self._untried and self._opening is None:
             self._opening = self._loop.call_later(OPENING_S, self._open_further)
+
+    @property
+    def _untried(self) -> bool:
+        """Whether more than the limit is allowed and nothing has been refused yet."""
+        return self._bad_limit is None and self.limit < self.ceiling
 
     def _wait_s(self, now: float) -> float:
         waits = [max(0.0, self._paused_until - now)]
@@ -188,9 +224,8 @@ class Pace:
 
     def _open_further(self) -> None:
         self._opening = None
-        if not self._opened:
+        if self._untried:
             self.limit *= 2
-            self._opened = self.limit >= self.ceiling
             self._admit()
 
     def spent(self, expected: int, used: int) -> None:
@@ -203,36 +238,45 @@ class Pace:
         now = self._loop.time()
         durations = self._durations.get(step)
         if durations is None:
-            self._durations[step] = _Durations(usual=now - sent_at, recent=now - sent_at)
+            first = _log_seconds(now - sent_at)
+            self._durations[step] = _Durations(usual=first, recent=first)
         elif durations.slow(now - sent_at):
             self.overloaded(sent_at)
             return
         self._calm += 1
+        self._proven = True
         if self._bad_limit is None or self.limit >= self.ceiling:
             return
-        at_edge = self.limit >= self._bad_limit - 1
-        if self._calm >= self.limit * (self._probe_rounds if at_edge else 1):
-            self.limit += 1
-            self._calm = 0
-            if self.limit > self._bad_limit:
-                self._bad_limit = self.limit + 1
-                self._probe_rounds = max(PROBE_ROUNDS, self._probe_rounds // 2)
-            self._admit()
+        at_edge = self.limit == self._bad_limit - 1
+        if self._calm < self.limit * (self._probe_rounds if at_edge else 1):
+            return
+        if self.limit >= self._bad_limit:  # a whole round of answers: the edge was not one
+            self._probe_rounds = PROBE_ROUNDS
+            self.limit += max(1, self.limit // 8)
+            self._bad_limit = self.limit
+        else:
+            self.limit += max(1, (self._bad_limit - 1 - self.limit) // 2)
+        self._calm = 0
+        self._admit()
 
     def overloaded(self, sent_at: float) -> None:
-        """Shrink at once; refusals of requests sent before the last shrink are one burst."""
+        """Shrink at once, and once for a burst.
+
+        Refusals of requests sent before the last shrink belong to its burst, and so do all until
+        what is under way has come down to the new limit.
+        """
         self.refusals += 1
-        if sent_at <= self._shrunk_at:
+        if sent_at < self._shrunk_at or self.in_flight > self.allowed:
             return
-        used = min(self.limit, self.ceiling)
-        first = not self._opened
-        self._opened = True
-        if self._bad_limit is not None and used >= self._bad_limit - 1:
-            self._probe_rounds *= 2
+        used = max(1, min(self.allowed, self._reached or self.allowed))
+        if self._bad_limit is not None and used >= self._bad_limit:
+            self._probe_rounds = min(2 * self._probe_rounds, MOST_PROBE_ROUNDS)
+        tenth = self._bad_limit is not None and self._proven
         self._bad_limit = used
-        self.limit = max(1, used // 2 if first else min(used - 1, used * 9 // 10))
+        self.limit = max(1, used * 9 // 10 if tenth else used // 2)
         self.lowest = min(self.limit, self.lowest or self.limit)
-        self._calm = 0
+        self._calm = self._reached = 0
+        self._proven = False
         self._shrunk_at = self._loop.time()
 
     def pause(self, seconds: float) -> None:

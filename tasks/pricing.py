@@ -5,6 +5,7 @@ A model that neither knows has an unknown price, which is None and never 0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -12,6 +13,9 @@ from functools import lru_cache
 from tasks.schemas import OFFLINE, Price, Usage
 
 MILLION = Decimal(1_000_000)
+_DATED = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
+"""Endpoints name the snapshot that answered: `gpt-5-mini-2025-08-07` for `gpt-5-mini`."""
+
 STANDARD_TIERS = (None, "auto", "default", "standard", "on_demand")
 
 
@@ -37,7 +41,7 @@ class PriceList:
         """
         if model == OFFLINE:
             return Decimal(0)
-        if price := self.own.get(model):
+        if price := self.own.get(model) or self.own.get(_DATED.sub("", model)):
             cached = price.input if price.cached_input is None else price.cached_input
             fresh = usage.input_tokens - usage.cached_input_tokens
             return (
@@ -47,7 +51,8 @@ class PriceList:
             ) / MILLION
         if tier not in STANDARD_TIERS:
             return None
-        return _listed(self.endpoint, model, usage)
+        counts = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+        return _listed(self.endpoint, model, *counts)
 
     def worst(self, model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
         """The most a call with these token counts can cost; None when the price is unknown."""
@@ -55,15 +60,17 @@ class PriceList:
 
 
 @lru_cache(maxsize=4096)
-def _listed(endpoint: str, model: str, usage: Usage) -> Decimal | None:
+def _listed(
+    endpoint: str, model: str, input_tokens: int, cached_tokens: int, output_tokens: int
+) -> Decimal | None:
     import genai_prices  # large data: only when a real endpoint is used
 
     try:
         calculated = genai_prices.calc_price(
             genai_prices.Usage(
-                input_tokens=usage.input_tokens,
-                cache_read_tokens=usage.cached_input_tokens,
-                output_tokens=usage.output_tokens,
+                input_tokens=input_tokens,
+                cache_read_tokens=cached_tokens,
+                output_tokens=output_tokens,
             ),
             model,
             provider_api_url=endpoint,

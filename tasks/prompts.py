@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import (
     BaseLoader,
@@ -25,7 +26,8 @@ from jinja2 import (
     TemplateError,
     TemplateNotFound,
 )
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tasks.errors import BadInput
 from tasks.options import ReportOptions
@@ -35,26 +37,75 @@ PROMPTS = ("writer", "critic", "reviser", "summarizer")
 MAX_PROMPT_CHARS = 2_000_000
 MAX_RENDER_S = 2.0
 
-_OWN_TAGS = re.compile(
-    r"<(?=/?\s*(?:topic|guidance|house_style|draft|critique|setbacks|report|query|schema|variant"
-    r"|candidate|instructions|problem)\b)",
-    re.IGNORECASE,
+_OWN_TAGS = (
+    "topic|guidance|house_style|draft|critique|setbacks|report|query|schema|variant"
+    "|candidate|instructions|problem"
 )
+_UNSEEN = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
 
 
 def delimited(tag: str, text: str) -> str:
-    """Wrap untrusted text in `<tag>` lines; our own tags inside it are escaped."""
-    return f"<{tag}>\n{_OWN_TAGS.sub('&lt;', text)}\n</{tag}>"
+    """Wrap untrusted text in `<tag>` lines; this tag and our own inside it are escaped."""
+    return f"<{tag}>\n{_tags(tag).sub('&lt;', text)}\n</{tag}>"
+
+
+@lru_cache(maxsize=64)
+def _tags(tag: str) -> re.Pattern[str]:
+    names = f"{_OWN_TAGS}|{re.escape(tag)}"
+    return re.compile(rf"<(?={_UNSEEN}(?:/{_UNSEEN})?(?:{names})\b)", re.IGNORECASE)
+
+
+class _TooSlow(TemplateError):
+    pass
+
+
+_SWELLING = frozenset(
+    {"center", "expandtabs", "format", "format_map", "join", "ljust", "replace", "rjust"}
+    | {"translate", "zfill"}
+)
+_SWELLING_FILTERS = frozenset(
+    {"batch", "center", "format", "indent", "slice", "urlize", "wordwrap", "xmlattr"}
+)
+
+
+def _fits(size: int) -> None:
+    if size > MAX_PROMPT_CHARS:
+        raise _TooSlow(f"makes a value of more than {MAX_PROMPT_CHARS} characters")
+
+
+def _join(parts: Iterable[object], between: str = "") -> str:
+    texts = [str(part) for part in parts]
+    _fits(sum(len(text) + len(between) for text in texts))
+    return between.join(texts)
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    _fits(len(text) + text.count(old) * len(new))
+    return text.replace(old, new)
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
+    def wrap_str_format(self, value: Any) -> None:
+        """Leave `format` to `is_safe_attribute`: a width in it makes a huge text."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Text methods by which a small template makes a huge value are out of reach, too."""
+        if isinstance(obj, str | bytes) and attr in _SWELLING:
+            return False
+        return super().is_safe_attribute(obj, attr, value)
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuse operations by which a small template makes a huge value."""
-        numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if operator in ("*", "**", "%") and (not numbers or (operator == "**" and abs(right) > 64)):
-            raise SecurityError(f"the operator {operator} is for small numbers only in templates")
+        numbers = all(isinstance(side, int | float) for side in (left, right))
+        if operator != "+":
+            if not numbers or max(abs(left), abs(right)) > (64 if operator == "**" else 10**12):
+                raise SecurityError(
+                    f"the operator {operator} is for small numbers only in templates"
+                )
+        elif not numbers:
+            _fits(len(left) + len(right))
         return super().call_binop(context, operator, left, right)
 
 
@@ -71,21 +122,28 @@ def _environment(folder: str | None) -> _Sandbox:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    environment.globals = {"delimited": delimited}
+    known = cast("dict[str, Any]", environment.globals)
+    known.clear()
+    known["delimited"] = delimited
+    if folder:
+        filters = cast("dict[str, Any]", environment.filters)
+        for name in _SWELLING_FILTERS:
+            del filters[name]
+        filters.update(join=_join, replace=_replace)
     return environment
-
-
-class _TooSlow(TemplateError):
-    pass
 
 
 def _bounded(block: Any, context: Any) -> str:
     """Render one block of a user's template, within the time and size limits."""
     ends = time.monotonic() + MAX_RENDER_S
 
-    def watch(_frame: FrameType, _event: str, _arg: object) -> Any:
+    def watch(frame: FrameType, _event: str, _arg: object) -> Any:
         if time.monotonic() > ends:
             raise _TooSlow(f"took longer than {MAX_RENDER_S:g} s to render")
+        if frame.f_code.co_filename.endswith(".j2"):  # `set` doubles what `~` joins
+            for value in frame.f_locals.values():
+                if isinstance(value, str | list | tuple):
+                    _fits(len(cast("str | list[object] | tuple[object, ...]", value)))
         return watch
 
     before = sys.gettrace()

@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from slugify import slugify
@@ -26,6 +27,14 @@ class Record(BaseModel):
     """A frozen value; unknown fields are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A changed copy, whose derived values are its own and not the original's."""
+        copied = super().model_copy(update=update, deep=deep)
+        values = vars(copied)
+        for derived in values.keys() - type(self).model_fields.keys():
+            del values[derived]
+        return copied
 
 
 def canonical_json(value: Any) -> str:

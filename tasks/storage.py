@@ -135,6 +135,7 @@ class LocalPlace:
                 _write_synced(partial, body, self._file_mode)
                 partial.replace(path)
             except BaseException:
+                self._made.discard(path.parent)  # it may be gone
                 with suppress(OSError):
                     partial.unlink()
                 raise

@@ -82,6 +82,15 @@ def test_reports_and_answers_live_in_s3(bench: Bench, endpoint: Endpoint, s3: An
     assert not [key for key in keys if ".leases/" in key]
 
 
+def test_topics_are_read_from_s3(bench: Bench, endpoint: Endpoint, s3: Any) -> None:
+    """A topics file may be an object in a bucket; one that is not there is bad input."""
+    s3.put_object(Bucket=BUCKET, Key="in/topics.txt", Body=b"Tidal power\n")
+    result = bench.run(endpoint, [], topics_file=f"s3://{BUCKET}/in/topics.txt")
+    assert [r.topic for r in result.reports] == ["Tidal power"]
+    with pytest.raises(BadInput, match="no such object"):
+        bench.run(endpoint, [], topics_file=f"s3://{BUCKET}/in/none.txt")
+
+
 def test_another_machine_goes_on_with_the_shared_store(
     bench: Bench, s3: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

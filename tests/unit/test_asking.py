@@ -1,0 +1,204 @@
+"""The questions of a report: their form, and what makes two of them the same question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from tasks.asking import (
+    CRITIQUE_SCHEMA,
+    Plan,
+    critique_ask,
+    draft_ask,
+    revise_ask,
+    strict_schema,
+    summary_ask,
+)
+from tasks.options import ReportOptions
+from tasks.schemas import Ask, Critique, Message, Price, Topic
+
+TOPIC = Topic(title="Edge computing", guidance="Mention cost")
+CRITIQUE = Critique(score=5, strengths=["s"], improvements=["i"], summary="m")
+BOUNDS = {"minimum", "maximum", "default", "title", "minLength", "maxLength", "minItems"}
+
+
+def asks(plan: Plan) -> dict[str, Ask]:
+    return {
+        "draft": draft_ask(plan, TOPIC),
+        "critique": critique_ask(plan, TOPIC, 1, "# D"),
+        "revise": revise_ask(plan, TOPIC, 1, "# D", CRITIQUE, [CRITIQUE]),
+        "summary": summary_ask(plan, TOPIC, "# D"),
+    }
+
+
+def plan(**options: Any) -> Plan:
+    return Plan(
+        endpoint="https://a/v1",
+        model="m",
+        max_iterations=3,
+        quality_threshold=8,
+        options=ReportOptions(**options),
+    )
+
+
+def nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield schema
+        for name, value in schema.items():
+            if name in ("properties", "$defs"):
+                for part in value.values():
+                    yield from nodes(part)
+            else:
+                yield from nodes(value)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from nodes(part)
+
+
+class Part(BaseModel):
+    """A part."""
+
+    title: str = Field(default="t", min_length=1)
+    names: list[str] = Field(default=[], max_length=3)
+
+
+class Whole(BaseModel):
+    """Not for the endpoint."""
+
+    default: Part = Part()
+    parts: list[Part] | None = Field(default=None, description="All parts.")
+    size: float = Field(default=1, gt=0, multiple_of=0.5)
+
+
+@pytest.mark.parametrize("model", [Critique, Whole])
+def test_the_schema_is_strict(model: type[BaseModel]) -> None:
+    """Every object requires all its fields and no others; bounds and defaults are left out."""
+    schema = strict_schema(model)
+    assert schema["required"] == list(model.model_fields)
+    assert "description" not in schema
+    for node in nodes(schema):
+        assert not BOUNDS & node.keys()
+        if node.get("type") == "object":
+            assert node["additionalProperties"] is False
+            assert node["required"] == list(node["properties"])
+
+
+def test_the_schema_keeps_what_the_model_needs_to_read() -> None:
+    """Fields named like a bound stay, and so do the descriptions of fields."""
+    schema = strict_schema(Whole)
+    assert list(schema["$defs"]["Part"]["properties"]) == ["title", "names"]
+    assert schema["properties"]["parts"]["description"] == "All parts."
+    assert all(field["description"] for field in CRITIQUE_SCHEMA["properties"].values())
+
+
+ASK = Ask(
+    step="draft",
+    label="l",
+    item="i",
+    endpoint="https://a/v1",
+    model="m",
+    messages=(Message(role="user", content="c"),),
+    max_output_tokens=100,
+)
+CHANGED_IN_KEY: dict[str, Any] = {
+    "endpoint": "https://b/v1",
+    "model": "n",
+    "messages": (Message(role="system", content="c"),),
+    "output_name": "critique",
+    "output_schema": {"type": "object"},
+    "max_output_tokens": 101,
+    "temperature": 0.0,
+    "variant": "2",
+}
+CHANGED_OUT_OF_KEY: dict[str, Any] = {"step": "s", "label": "x", "item": "j", "needed": False}
+
+
+def test_every_field_of_a_question_declares_whether_it_is_part_of_the_key() -> None:
+    """Every field of a question is listed here, as part of the key or not."""
+    assert CHANGED_IN_KEY.keys() == Ask.IN_KEY
+    assert CHANGED_IN_KEY.keys() | CHANGED_OUT_OF_KEY.keys() == Ask.model_fields.keys()
+
+
+@pytest.mark.parametrize(("field", "value"), [*CHANGED_IN_KEY.items(), *CHANGED_OUT_OF_KEY.items()])
+def test_a_changed_field_changes_the_key_if_it_is_part_of_it(field: str, value: Any) -> None:
+    """A changed field gives another key exactly if it is declared part of the key."""
+    built = Ask(**{**{name: getattr(ASK, name) for name in Ask.model_fields}, field: value})
+    assert ASK.key, "a copy must not keep the original's key"
+    assert (built.key != ASK.key) == (field in Ask.IN_KEY)
+    assert ASK.model_copy(update={field: value}).key == built.key
+
+
+def test_a_key_is_the_same_in_every_process() -> None:
+    """A key is 64 hex digits and depends on nothing but the question."""
+    again = Ask.model_validate_json(ASK.model_dump_json())
+    assert again.key == ASK.key
+    assert again.key == "8c0e4518017fa29428977ba9a4318288c11eda89d9a5aeff2f501d61b5a7115d"
+
+
+ALL = {"draft", "critique", "revise", "summary"}
+BODY = {"draft", "critique", "revise"}
+CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
+    "writer_model": ("w", {"draft", "revise"}),
+    "critic_model": ("c", {"critique"}),
+    "summary_model": ("s", {"summary"}),
+    "language": ("French", ALL),
+    "audience": ("children", ALL),
+    "length_words": (500, BODY),
+    "house_style": ("No adverbs.", BODY),
+    "max_output_tokens": (999, ALL),
+    "temperature": (0.0, ALL),
+    "templates": ("FOLDER", {"critique"}),
+    "concurrency": (3, set()),
+    "budget_usd": (1, set()),
+    "deadline_s": (7, set()),
+    "plateau": (2, set()),
+    "requests_per_minute": (5, set()),
+    "tokens_per_minute": (5, set()),
+    "prices": ({"m": Price(input=1, output=1)}, set()),
+    "store": ("elsewhere", set()),
+    "store_days": (1, set()),
+    "store_mb": (1, set()),
+    "refresh": (True, set()),
+    "fallbacks": ([{"model": "n"}], set()),
+}
+
+
+def test_every_option_declares_whether_it_reaches_the_model() -> None:
+    """Every option is listed here, with the steps it changes; IN_PROMPT says the same."""
+    assert CHANGED_OPTIONS.keys() == ReportOptions.model_fields.keys()
+    assert {n for n, (_, steps) in CHANGED_OPTIONS.items() if steps} == ReportOptions.IN_PROMPT
+
+
+@pytest.mark.parametrize("field", CHANGED_OPTIONS)
+def test_a_changed_option_changes_the_keys_it_declares(field: str, tmp_path: Path) -> None:
+    """A changed option causes exactly the answers to be asked for again that it can change."""
+    value, steps = CHANGED_OPTIONS[field]
+    if field == "templates":
+        (tmp_path / "prompts").mkdir()
+        (tmp_path / "prompts" / "critic.j2").write_text(
+            "{% block system %}Judge.{% endblock %}{% block user %}{{ draft }}{% endblock %}"
+        )
+        value = str(tmp_path)
+    before, after = asks(plan()), asks(plan(**{field: value}))
+    assert {step for step in ALL if before[step].key != after[step].key} == steps
+
+
+def test_the_four_questions_are_different_and_named() -> None:
+    """Each question names its report, step and round; those the report needs are marked."""
+    found = asks(plan())
+    assert len({ask.key for ask in found.values()}) == 4
+    assert {step: ask.needed for step, ask in found.items()} == {
+        "draft": True,
+        "critique": True,
+        "revise": False,
+        "summary": True,
+    }
+    assert not critique_ask(plan(), TOPIC, 2, "# D").needed
+    assert found["critique"].label == f"{TOPIC.slug} / 1 / critique"
+    assert found["summary"].label == f"{TOPIC.slug} / summary"
+    assert found["critique"].output_schema == CRITIQUE_SCHEMA
+    assert found["draft"].output_schema is None

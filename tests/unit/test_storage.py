@@ -1,0 +1,220 @@
+"""Files are whole or not there, private if they must be, and failures say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tasks.errors import BadInput, StorageError, StorageFull
+from tasks.storage import LocalPlace, open_place
+
+ROOT = Path(__file__).parents[2]
+FILES = {"manifest.json": b"{}", "report.md": b"# A", "report.html": b"<p>"}
+WRITER = """
+import os, sys
+from pathlib import Path
+from tasks.storage import LocalPlace
+
+for number in sys.stdin:  # a fork writes until it is killed; the imports are paid once
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        print("dead", flush=True)
+        continue
+    place, turn = LocalPlace(Path(sys.argv[1]) / number.strip()), 0
+    while True:
+        turn += 1
+        place.write("answer", (b"a" if turn % 2 else b"b") * 200_000)
+        place.publish(f"report-{turn}", {"last": b"l", "first": b"f" * 50_000}, "last")
+        if turn == 2:
+            print(os.getpid(), flush=True)
+"""
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    """A file is read as it was written last; a missing one is None and its removal fine."""
+    place = open_place(str(tmp_path / "a" / "b"))
+    assert place.read("x") is None
+    assert place.read("x/y") is None
+    place.write("x", b"1")
+    place.write("x", b"2" * 100_000)
+    assert place.read("x") == b"2" * 100_000
+    assert place.path("x") == str(tmp_path / "a" / "b" / "x")
+    place.remove("x")
+    place.remove("x")
+    assert everything(tmp_path / "a" / "b") == []
+
+
+def test_a_reader_never_sees_a_part_and_a_killed_writer_leaves_none(tmp_path: Path) -> None:
+    """Whenever the writer is killed, files and published folders are whole or not there."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as fork:
+        assert fork.stdin
+        assert fork.stdout
+        for number in range(20):
+            fork.stdin.write(b"%d\n" % number)
+            fork.stdin.flush()
+            writer = int(fork.stdout.readline())
+            place = LocalPlace(tmp_path / str(number))
+            for _ in range(1 + number % 5):
+                _whole(place)
+            os.kill(writer, signal.SIGKILL)
+            fork.stdout.readline()
+            _whole(place)
+
+
+def _whole(place: LocalPlace) -> None:
+    body = place.read("answer")
+    assert body in (b"a" * 200_000, b"b" * 200_000)
+    for name in place.names():
+        if name != "answer":
+            assert place.read(f"{name}/first") == b"f" * 50_000
+            assert place.read(f"{name}/last") == b"l"
+
+
+def test_private_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    """Private files are 0600 in 0700 folders, whatever the umask; published ones as well."""
+    before = os.umask(0)
+    try:
+        place = open_place(str(tmp_path / "a" / "store"), private=True)
+        place.write("ab/key", b"x")
+        place.publish("report", FILES, "manifest.json")
+        open_place(str(tmp_path / "open")).write("x", b"x")
+    finally:
+        os.umask(before)
+    for folder in ("a", "a/store", "a/store/ab", "a/store/report"):
+        assert mode(tmp_path / folder) == 0o700
+    for file in ("a/store/ab/key", "a/store/report/report.md", "a/store/report/manifest.json"):
+        assert mode(tmp_path / file) == 0o600
+    assert mode(tmp_path / "open" / "x") == 0o666
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """A full disk raises StorageFull, keeps the earlier file, and leaves no part behind."""
+    place = LocalPlace(tmp_path)
+    place.write("x", b"earlier")
+
+    def full(handle: int, body: bytes) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(StorageFull, match="make room"):
+        place.write("x", b"later")
+    with pytest.raises(StorageFull, match="publishing"):
+        place.publish("report", FILES, "manifest.json")
+    monkeypatch.undo()
+    assert place.read("x") == b"earlier"
+    assert everything(tmp_path) == ["x"]
+
+
+def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the system writes less than asked, the rest follows."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, body: write(handle, body[:7]))
+    LocalPlace(tmp_path).write("x", b"0123456789" * 10)
+    assert (tmp_path / "x").read_bytes() == b"0123456789" * 10
+
+
+def test_a_folder_is_published_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder appears with all its files, or, when any of them fails, not at all."""
+    place, write, calls = LocalPlace(tmp_path), os.write, list[int]()
+
+    def third_fails(handle: int, body: bytes) -> int:
+        calls.append(handle)
+        if len(calls) == 3:
+            raise OSError(errno.EIO, "Input/output error")
+        assert place.names() == []
+        return write(handle, body)
+
+    monkeypatch.setattr(os, "write", third_fails)
+    with pytest.raises(StorageError, match="Input/output error"):
+        place.publish("report", FILES, "manifest.json")
+    assert everything(tmp_path) == []
+    place.publish("report", FILES, "manifest.json")
+    assert {n: place.read(f"report/{n}") for n in place.names("report")} == FILES
+
+
+def test_a_complete_folder_is_left_untouched(tmp_path: Path) -> None:
+    """A folder that is complete stays as it is, with whatever else somebody put there."""
+    place = LocalPlace(tmp_path)
+    place.publish("report", FILES, "manifest.json")
+    (tmp_path / "report" / "notes.txt").write_text("mine")
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (tmp_path / "report").iterdir()}
+    place.publish("report", {"manifest.json": b"other"}, "manifest.json")
+    after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (tmp_path / "report").iterdir()}
+    assert after == before
+    assert os.listdir(tmp_path) == ["report"]
+
+
+def test_a_folder_without_its_last_file_is_moved_aside(tmp_path: Path) -> None:
+    """A folder left without its last file is replaced, and what was in it kept out of sight."""
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "draft.md").write_text("old")
+    place = LocalPlace(tmp_path)
+    place.publish("report", FILES, "manifest.json")
+    assert place.names() == ["report"]
+    assert sorted(place.names("report")) == sorted(FILES)
+    (aside,) = tmp_path.glob(".report.*.old")
+    assert (aside / "draft.md").read_text() == "old"
+
+
+def test_of_two_who_publish_at_once_one_wins(tmp_path: Path) -> None:
+    """Of many who publish the same folder at once one wins, and no other part is left."""
+    start = threading.Barrier(8)
+
+    def publish(number: int) -> None:
+        files = {"last": b"%d" % number, "other": b"%d" % number}
+        start.wait()
+        LocalPlace(tmp_path).publish("report", files, "last")
+
+    threads = [threading.Thread(target=publish, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert os.listdir(tmp_path) == ["report"]
+    assert (tmp_path / "report" / "last").read_bytes() == (
+        tmp_path / "report" / "other"
+    ).read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    """A probe finds a place that cannot be written, and leaves nothing in one that can."""
+    (tmp_path / "file").write_text("x")
+    for below in ("file", "file/a", "file/a/b"):
+        with pytest.raises(BadInput, match="not writable") as bad:
+            open_place(str(tmp_path / below)).probe()
+        assert str(tmp_path / below) in str(bad.value)
+    open_place(str(tmp_path / "new" / "place")).probe()
+    assert everything(tmp_path) == ["file", "new", "new/place"]
+
+
+def test_names_hide_what_begins_with_a_dot(tmp_path: Path) -> None:
+    """Names come sorted, without dot files; a missing folder has none."""
+    place = LocalPlace(tmp_path)
+    for name in ("b", "a", ".hidden", "sub/c"):
+        place.write(name, b"")
+    assert place.names() == ["a", "b", "sub"]
+    assert place.names("sub") == ["c"]
+    assert place.names("nowhere") == place.names("a") == []
