@@ -3,113 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
-from prefect import flow, get_run_logger, unmapped
-from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture
+from prefect import flow, unmapped
 from pydantic import Field
 
-from tasks.answering import ask_model
-from tasks.asking import summary_ask
 from tasks.blocks import saved_endpoint
-from tasks.checking import CheckedBatch, check_batch
-from tasks.completions import AnswerStore, use_store
-from tasks.errors import ReportsError, StorageError
-from tasks.formatting import format_as_html, format_as_markdown
-from tasks.llm import Session, use_session
+from tasks.checking import check_batch
 from tasks.options import DEFAULT_MODEL, ReportOptions
-from tasks.progress import Progress, progress_of_caller
-from tasks.publishing import BATCH, Publication, publish_report, publish_run, publish_topics
-from tasks.refining import refine_report, step_record
-from tasks.runner import EventLoopTaskRunner, as_is, ended
-from tasks.schemas import OFFLINE, BatchResult, ErrorReport, Refined, ReportResult, Topic
+from tasks.refining import refine_report
+from tasks.reporting import ReportRun
+from tasks.runner import EventLoopTaskRunner
+from tasks.schemas import BatchResult, Topic
 from tasks.settings import Settings
-from tasks.storage import Place
 from tasks.tracing import configure_exporter
-from tasks.writing import generate_summary
 
 
 @flow(name="report-batch", persist_result=False, task_runner=cast(Any, EventLoopTaskRunner()))
 async def report_batch(
-    topics: Annotated[
-        list[str | Topic] | None,
-        Field(
-            description="What to report on: one report for each topic.",
-            json_schema_extra={"position": 0},
-        ),
-    ] = None,
-    topics_file: Annotated[
-        str | None,
-        Field(
-            description="A file of topics (.txt, .yaml, .json or .csv), added to those above: a path"
-            " on the worker, or s3://bucket/key.",
-            json_schema_extra={"position": 1},
-        ),
-    ] = None,
-    max_iterations: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=10,
-            description="Rounds of critique a report may take, 1 to 10.",
-            json_schema_extra={"position": 2},
-        ),
-    ] = 3,
-    quality_threshold: Annotated[
-        float,
-        Field(
-            ge=1,
-            le=10,
-            description="Score from 1 to 10 at which a report is accepted.",
-            json_schema_extra={"position": 3},
-        ),
-    ] = 8,
-    model: Annotated[
-        str | None,
-        Field(
-            description="Model of writer, critic and summary; `offline` needs no endpoint. Empty:"
-            f" the endpoint's own default, else {DEFAULT_MODEL}.",
-            json_schema_extra={"position": 4},
-        ),
-    ] = None,
-    output: Annotated[
-        str,
-        Field(
-            description="Where the result directories go: a folder, s3://bucket/prefix, or"
-            " s3-bucket/NAME for a saved S3Bucket block.",
-            json_schema_extra={"position": 5},
-        ),
-    ] = "reports",
-    endpoint: Annotated[
-        str | None,
-        Field(
-            description="Name of a saved LLM endpoint. Empty: the worker's environment.",
-            json_schema_extra={"position": 6},
-        ),
-    ] = None,
-    options: Annotated[
-        ReportOptions | None,
-        Field(description="Everything else.", json_schema_extra={"position": 7}),
-    ] = None,
+    topics: list[str | Topic] | None = None,
+    topics_file: str | None = None,
+    max_iterations: Annotated[int, Field(ge=1, le=10)] = 3,
+    quality_threshold: Annotated[float, Field(ge=1, le=10)] = 8,
+    model: str | None = None,
+    output: str = "reports",
+    endpoint: str | None = None,
+    options: ReportOptions | None = None,
 ) -> BatchResult:
     """Write a report on each topic, refine it until it is good enough, and publish it.
 
     Every topic is drafted, critiqued, revised while that helps, summarized and written as a
     result directory. Topics do not harm each other; answers that were paid for in an earlier run
     are used again.
+
+    Args:
+        topics: What to report on, one report for each: a title, or a title with guidance.
+        topics_file: A file of topics (.txt, .yaml, .json or .csv), added to those above: a path
+            on the worker, or s3://bucket/key.
+        max_iterations: Rounds of critique a report may take, 1 to 10.
+        quality_threshold: Score from 1 to 10 at which a report is accepted; 8 is ready for
+            publication.
+        model: Model of writer, critic and summary; "offline" needs no endpoint. Empty: the
+            endpoint's own default, else gpt-5-mini.
+        output: Where the result directories go: a folder, s3://bucket/prefix, or s3-bucket/NAME
+            for a saved S3Bucket block.
+        endpoint: Name of a saved LLM endpoint. Empty: OPENAI_API_KEY and OPENAI_BASE_URL of the
+            worker.
+        options: Everything else: concurrency, budget, deadline, other models, style, store.
+
+    Returns:
+        What has become of each topic, in input order, with calls, tokens and cost in US dollars.
+
+    Raises:
+        BadInput: The request cannot be carried out as it stands; no call was made.
     """
     configure_exporter()
     settings = Settings()
     chosen = options or ReportOptions()
-    names = {endpoint, *(fallback.endpoint for fallback in chosen.fallbacks)} - {None, ""}
-    saved = {name: await saved_endpoint(name) for name in names if name}
+    names = {name for name in (endpoint, *(f.endpoint for f in chosen.fallbacks)) if name}
+    saved = {name: await saved_endpoint(name) for name in names}
     batch = await asyncio.to_thread(
         check_batch,
         topics=topics,
@@ -123,213 +75,9 @@ async def report_batch(
         options=chosen,
         settings=settings,
     )
-    flow_run, runner = _flow_run()
-    runner.window = batch.plan.options.concurrency * 5 // 4 + 2  # some format while others ask
-    run = _Run(batch, await asyncio.to_thread(_run_id, flow_run, batch.output), settings)
-    async with run.open():
+    async with ReportRun(batch, settings).open() as run:
         refined = refine_report.map(batch.topics, unmapped(batch.plan))
         await asyncio.gather(
             *(run.finish(topic, done) for topic, done in zip(batch.topics, refined, strict=True))
         )
     return await run.close()
-
-
-def _flow_run() -> tuple[FlowRun, EventLoopTaskRunner]:
-    """The run that calls this, and the runner of its tasks."""
-    context = FlowRunContext.get()
-    assert context is not None
-    assert context.flow_run is not None
-    assert isinstance(context.task_runner, EventLoopTaskRunner)
-    return context.flow_run, context.task_runner
-
-
-def _run_id(flow_run: FlowRun, output: Place) -> str:
-    """UTC time and a short id of the flow run; a Retry goes on in the same directory.
-
-    A directory that is finished stays as it is: the next try gets a number.
-    """
-    started = flow_run.expected_start_time or datetime.now(UTC)
-    run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{flow_run.id.hex[-8:]}"
-    again = 1
-    while output.read(f"{run_id}/{BATCH}") is not None:
-        again += 1
-        run_id = f"{base}-{again}"
-    return run_id
-
-
-class _Run:
-    """One run of the flow, and what has become of its topics so far."""
-
-    def __init__(self, batch: CheckedBatch, run_id: str, settings: Settings) -> None:
-        self.batch = batch
-        self.settings = settings
-        self.plan = batch.plan
-        self.run_id = run_id
-        self.place = batch.output
-        self.store = AnswerStore(location=batch.store)
-        self.session = Session(batch.endpoints, batch.plan.options, backoff_s=settings.backoff_s)
-        self.progress = progress_of_caller.get() or Progress()
-        self.results: dict[str, ReportResult] = {}
-        self.log = get_run_logger()
-        self._started = datetime.now(UTC)
-        self._clock = time.monotonic()
-        self._list_again_at = 0.0
-
-    @asynccontextmanager
-    async def open(self) -> AsyncGenerator[None]:
-        """Open store and session for the tasks, and write the list of topics before any call."""
-        options = self.plan.options
-        self.log.info(
-            "%d topics, model %s, into %s",
-            len(self.batch.topics),
-            self.plan.model,
-            self.place.path(self.run_id),
-        )
-        for warning in self.batch.warnings:
-            self.log.warning(warning)
-        await asyncio.to_thread(publish_topics, self.place, self.result())
-        opened = self.store.opened(
-            days=options.store_days,
-            max_mb=options.store_mb,
-            refresh=options.refresh,
-            lease_s=self.settings.lease_s,
-        )
-        async with opened, self.session:
-            with use_store(self.store), use_session(self.session):
-                self.progress.begin(self.session, total=len(self.batch.topics))
-                try:
-                    yield
-                finally:
-                    self.progress.on_end()
-
-    async def finish(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
-        """See one topic through to its result directory; a failure stays with the topic."""
-        try:
-            report = await self._publish(await ended(refining))
-        except ReportsError as error:
-            if error.reach == "fatal":
-                self.session.stop(error)
-            status = "not_started" if error.reach == "not_started" else "failed"
-            report = self._unpublished(topic, status, error.report())
-        except Exception as error:  # whatever it is, it ends this report only
-            self.log.exception("%s: unexpected %s", topic.slug, type(error).__name__)
-            said = f"unexpected {type(error).__name__}; the log of the flow run has the traceback"
-            report = self._unpublished(
-                topic, "failed", ErrorReport(kind="unexpected", message=said)
-            )
-        await self.session.budget.release(topic.slug)
-        self.results[topic.slug] = report
-        self.progress.add(report)
-        await self._list_topics()
-
-    async def _publish(self, refined: Refined) -> ReportResult:
-        """Summarize, format and write a report; one task run when its summary is there already."""
-        topic, offline = refined.topic, self.plan.model == OFFLINE
-        ask = summary_ask(self.plan, topic, refined.winner.text)
-        markdown: Any = None
-        html: Any = None
-        summary = await self.store.kept(ask)
-        if summary:
-            self.session.ledger.reused(topic.slug)
-            steps = (*refined.steps, step_record(ask, summary, 0, cached=True))
-        else:
-            markdown = format_as_markdown.submit(  # pyright: ignore[reportUnknownMemberType]
-                as_is(refined), offline=offline
-            )
-            summary, cached = await ask_model(generate_summary, ask)
-            html = format_as_html.submit(  # pyright: ignore[reportUnknownMemberType]
-                as_is(refined), summary.text, offline=offline
-            )
-            steps = (*refined.steps, step_record(ask, summary, 0, cached=cached))
-        writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
-            as_is(Publication(refined, summary.text, steps, self.plan, self.run_id)),
-            as_is(self.place),
-            markdown,
-            html,
-        )
-        directory: str = await ended(writing)
-        spent = self.session.ledger.items[topic.slug]
-        return ReportResult(
-            topic=topic.title,
-            slug=topic.slug,
-            status="published",
-            score=refined.winner.score,
-            iterations=refined.iterations,
-            stop_reason=refined.stop_reason,
-            directory=directory,
-            usage=spent.usage,
-            cost_usd=spent.cost_usd,
-        )
-
-    def _unpublished(
-        self, topic: Topic, status: Literal["failed", "not_started"], error: ErrorReport | None
-    ) -> ReportResult:
-        spent = self.session.ledger.items[topic.slug]
-        return ReportResult(
-            topic=topic.title,
-            slug=topic.slug,
-            status=status,
-            usage=spent.usage,
-            cost_usd=spent.cost_usd,
-            error=error,
-        )
-
-    async def _list_topics(self) -> None:
-        """Bring topics.csv up to date, at most a fiftieth of the time."""
-        began = time.monotonic()
-        if began >= self._list_again_at:
-            self._list_again_at = float("inf")
-            try:
-                await asyncio.to_thread(publish_topics, self.place, self.result())
-            except StorageError as error:
-                self.session.stop(error)
-            now = time.monotonic()
-            self._list_again_at = now + max(1.0, 50 * (now - began))
-
-    def result(self) -> BatchResult:
-        """The batch as it stands; a topic without a result is not started."""
-        total, store = self.session.ledger.total, self.store
-        reports = [
-            self.results.get(t.slug) or self._unpublished(t, "not_started", None)
-            for t in self.batch.topics
-        ]
-        if self.session.stopped or any(r.status == "not_started" for r in reports):
-            status = "stopped"
-        else:
-            status = "partial" if any(r.status == "failed" for r in reports) else "complete"
-        return BatchResult(
-            run_id=self.run_id,
-            status=status,
-            run_directory=self.place.path(self.run_id),
-            offline=self.plan.model == OFFLINE,
-            started=self._started,
-            duration_s=round(time.monotonic() - self._clock, 3),
-            calls=total.calls,
-            usage=total.usage,
-            cost_usd=total.cost_usd,
-            reports=reports,
-            error=self.session.stopped.report() if self.session.stopped else None,
-            warnings=[*self.batch.warnings, *store.warnings],
-        )
-
-    async def close(self) -> BatchResult:
-        """Write the run's pages, batch.json last, and return what has become of the batch."""
-        result = self.result()
-        try:
-            await asyncio.to_thread(publish_run, self.place, result)
-        except StorageError as error:
-            self.session.stop(error)
-            self.log.error("the run's pages could not be written: %s", error)
-            result = self.result()
-        self.log.info("%s: %s", result.status, counts(result))
-        return result
-
-
-def counts(result: BatchResult) -> str:
-    """A result in one line: reports by status, calls, cost."""
-    by_status = Counter(report.status for report in result.reports)
-    reports = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in by_status.items())
-    cost = "cost unknown" if result.cost_usd is None else f"{result.cost_usd:.4f} USD"
-    calls = result.calls
-    said = f"{calls.made} calls made, {calls.cached} cached, {calls.retried} retried"
-    return f"{reports}; {said}; {cost}"

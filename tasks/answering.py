@@ -11,7 +11,7 @@ from prefect import State
 from tasks.asking import Plan, critique_ask, draft_ask, summary_ask
 from tasks.budget import OverBudget
 from tasks.completions import current_store, unsealed
-from tasks.errors import BudgetExhausted, CallsStopped
+from tasks.errors import BudgetExhausted, CallsStopped, StorageFull
 from tasks.llm import current_session
 from tasks.policies import LLMStep
 from tasks.runner import ending
@@ -47,7 +47,12 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
     session, store = current_session(), current_store()
     if session.stopped:
         raise CallsStopped(f"not asked: {session.stopped}", step=ask.step)
-    state = await cast("Awaitable[State[Any]]", step(ask, return_state=True))
+    try:
+        with store.room_for(ask):
+            state = await cast("Awaitable[State[Any]]", step(ask, return_state=True))
+    except StorageFull as full:
+        session.stop(full)
+        raise CallsStopped(f"not asked: {full}", step=ask.step) from None
     if store.lost:
         session.stop(store.lost)
     outcome = ending(state)

@@ -7,9 +7,9 @@ to ask again.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -20,7 +20,9 @@ import openai
 from pydantic import SecretStr
 
 from tasks.budget import Budget, OverBudget, Reservation
+from tasks.chat import input_bound, request_body
 from tasks.errors import (
+    BadInput,
     BudgetExhausted,
     CallError,
     CallRejected,
@@ -45,14 +47,12 @@ from tasks.ledger import Ledger
 from tasks.options import ReportOptions
 from tasks.pacing import PaceStopped, shared_pace
 from tasks.pricing import PriceList
-from tasks.schemas import Ask, Message, Price, Usage, canonical_json
+from tasks.schemas import Ask, Message, Price, Usage
+from tasks.tracing import chat_span, describe_response, failed
 from tasks.transport import host_of, open_http
 
-SCHEMA_IN_WORDS = """
-
-Answer with one JSON object and nothing else. It must fit this JSON Schema:
-{schema}
-"""
+SHORTEST_SECRET = 8
+"""Keys shorter than this, as `none` or `test`, are ordinary words and no secret."""
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +66,14 @@ class Endpoint:
 
     Attributes:
         base_url: Address that `/chat/completions` is appended to.
-        api_key: Sent as bearer token.
+        api_key: Sent as bearer token, without blanks around it.
         model: Model to ask for here, whatever the question names; None: the question's.
         prices: Prices by model name at this endpoint.
         requests_per_minute: The account's limit; None: none.
         tokens_per_minute: The account's limit; None: none.
+
+    Raises:
+        BadInput: The key cannot be sent; it is not quoted.
     """
 
     base_url: str
@@ -80,6 +83,15 @@ class Endpoint:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
 
+    def __post_init__(self) -> None:
+        key = self.api_key.get_secret_value().strip()
+        if not (key.isascii() and key.isprintable()):
+            raise BadInput(
+                f"API key for {host_of(self.base_url)}: holds characters that cannot be sent;"
+                " copy it again, on one line"
+            )
+        object.__setattr__(self, "api_key", SecretStr(key or "none"))
+
 
 @dataclass
 class Call:
@@ -87,31 +99,42 @@ class Call:
 
     Attributes:
         talk: Messages after the question's own: an unusable answer, and what was wrong with it.
-        attempts: Requests since the question, or a changed form of it, was first sent.
+        failures: Attempts at this endpoint that failed in a way that may pass.
+        again: The next request repeats one that failed.
         requests: Requests in all.
+        repeats: Times the task around has been asked to repeat.
         ends: When the deadline of the present form passes, in the event loop's time.
         not_before: When the next attempt may be made, in the event loop's time.
+        left_out: Parameters that the last request was made without.
         suspicious: Something that does not look like an endpoint has answered once.
     """
 
     ask: Ask
     output_tokens: int
     talk: list[Message] = field(default_factory=list[Message])
-    attempts: int = 0
+    failures: int = 0
+    again: bool = False
     requests: int = 0
+    repeats: int = 0
     reasks: int = 0
     ends: float | None = None
     not_before: float = 0.0
     request_id: str | None = None
+    left_out: frozenset[str] = frozenset()
     suspicious: bool = False
     usage: Usage | None = field(default_factory=Usage)
     usd: Decimal | None = Decimal(0)
 
     def begin_anew(self) -> None:
-        """Go on with a changed request, which has attempts and a deadline of its own."""
-        self.attempts = 0
+        """Go on with a changed request, which has a deadline of its own."""
         self.ends = None
         self.not_before = 0.0
+
+    def go_elsewhere(self) -> None:
+        """Go on at another endpoint, as if this were the first."""
+        self.begin_anew()
+        self.failures = 0
+        self.again = self.suspicious = False
 
     def book(self, usage: Usage | None, usd: Decimal | None) -> None:
         """Add what one request took; unknown stays unknown."""
@@ -121,6 +144,10 @@ class Call:
 
 class NotSent(EndpointUnavailable):
     """No connection came about, so nothing can have been billed."""
+
+
+class LineClosed(Exception):
+    """While the call waited for its turn, this endpoint turned out not to serve it."""
 
 
 class Line:
@@ -168,8 +195,9 @@ class Line:
         """Open the connections; `resources` closes them."""
         ceiling = self._options.concurrency
         http = await resources.enter_async_context(open_http(self.endpoint.base_url, ceiling))
+        self._key = self.endpoint.api_key.get_secret_value()
         self._client = openai.AsyncOpenAI(
-            api_key=self.endpoint.api_key.get_secret_value(),
+            api_key=self._key,
             base_url=self.endpoint.base_url,
             http_client=http,
             max_retries=0,
@@ -190,7 +218,7 @@ class Line:
         """The most one request for this can cost; None: the price is unknown."""
         return self.prices.worst(self.model_for(ask), input_bound(ask, ()), ask.max_output_tokens)
 
-    def adapt(self, error: Unsupported) -> None:
+    def adapt(self, call: Call, error: Unsupported) -> None:
         """Learn what the endpoint does not take.
 
         Raises:
@@ -200,112 +228,148 @@ class Line:
         if error.parameter == "json_schema":
             lessons.append("json_object")
         for quirk in lessons:
-            if quirk not in self.quirks:
-                self.quirks.add(quirk)
-                logger.warning("%s does not take %s; going on without it", self.host, quirk)
+            if quirk not in call.left_out:
+                if quirk not in self.quirks:
+                    self.quirks.add(quirk)
+                    logger.warning("%s does not take %s; going on without it", self.host, quirk)
                 return
         raise CallRejected(error.message, status=error.status, request_id=error.request_id)
 
     async def attempt(self, call: Call) -> Reply:
-        """Send one request: in its turn, within the budget, inside the call's deadline."""
+        """Send one request: in its turn, within the budget, inside the call's deadline.
+
+        Raises:
+            CallError: No usable completion.
+            LineClosed: Nothing was sent; another endpoint may serve.
+        """
+        while True:
+            try:
+                return await self._in_turn(call)
+            except TimeoutError:
+                raise CallTimedOut(
+                    f"no whole answer from {self.host} within {self._options.deadline_s:g} s;"
+                    " raise the deadline or ask for shorter reports"
+                ) from None
+            except OverBudget as over:
+                raise BudgetExhausted(
+                    f"not asked: up to {over.wanted:.4f} USD needed, {max(over.left, 0):.4f} of"
+                    " the budget left; raise the budget to go on"
+                ) from None
+            except PaceStopped:  # or another batch at this endpoint has ended
+                if stopped := self._stopped():
+                    raise CallsStopped(f"not asked: {stopped}") from None
+                if self.closed_for(call.ask):
+                    raise LineClosed from None
+
+    async def _in_turn(self, call: Call) -> Reply:
         ask, loop = call.ask, asyncio.get_running_loop()
-        model = self.model_for(ask)
         bound = input_bound(ask, call.talk)
-        worst = self.prices.worst(model, bound, call.output_tokens)
+        worst = self.prices.worst(self.model_for(ask), bound, call.output_tokens)
         expected = bound // 4 + min(call.output_tokens, 2000)
-        call.attempts += 1
-        try:
-            async with asyncio.timeout_at(call.ends) as deadline, AsyncExitStack() as held:
-                await asyncio.sleep(call.not_before - loop.time())
-                money = await held.enter_async_context(
-                    self._budget.reserved(worst or Decimal(0), item=ask.item, needed=ask.needed)
-                )
-                money.actual = Decimal(0)
-                await held.enter_async_context(self.pace.slot(expected))
-                if self._stopped():
-                    raise PaceStopped
-                if call.ends is None:
-                    call.ends = loop.time() + self._options.deadline_s
-                    deadline.reschedule(call.ends)
+        async with AsyncExitStack() as held:
+            await asyncio.sleep(call.not_before - loop.time())
+            queued_at = loop.time()
+            money = await held.enter_async_context(
+                self._budget.reserved(worst or Decimal(0), item=ask.item, needed=ask.needed)
+            )
+            money.actual = Decimal(0)
+            await held.enter_async_context(self.pace.slot(expected, first=call.requests > 0))
+            if self._stopped() or self.closed_for(ask):
+                raise PaceStopped
+            if call.ends is None:
+                call.ends = queued_at + self._options.deadline_s
+            call.ends += loop.time() - queued_at  # waiting for its turn is not the call's time
+            async with asyncio.timeout_at(call.ends):
                 return await self._request(call, money, expected)
-        except TimeoutError:
-            raise CallTimedOut(
-                f"no whole answer from {self.host} within {self._options.deadline_s:g} s; raise the"
-                " deadline or ask for shorter reports"
-            ) from None
-        except OverBudget as over:
-            raise BudgetExhausted(
-                f"not asked: up to {over.wanted:.4f} USD needed, {max(over.left, 0):.4f} of the"
-                f" budget left; raise the budget to go on"
-            ) from None
-        except PaceStopped:
-            raise CallsStopped(f"not asked: {self._stopped()}") from None
 
     async def _request(self, call: Call, money: Reservation, expected: int) -> Reply:
         """Make one HTTP request and book what it took, whatever comes of it."""
         ask, loop = call.ask, asyncio.get_running_loop()
-        model = self.model_for(ask)
+        model, deadline_s = self.model_for(ask), self._options.deadline_s
+        call.left_out = frozenset(self.quirks)
+        call.requests += 1
+        body = request_body(ask, model, call.talk, call.output_tokens, call.left_out)
         sent_at = loop.time()
         money.actual = None
         usage: Usage | None = None
         usd: Decimal | None = None
         billed = True
-        call.requests += 1
-        try:
-            response = await self._send(call)
-            self.reached = True
-            call.request_id = response.request_id
-            found = _parsed(response)
-            usage = usage_of(found)
-            billed = response.status == 200 or usage is not None
-            tier = found.get("service_tier")
-            named = found.get("model")
-            if usage:
-                usd = self.prices.cost(named if isinstance(named, str) else model, usage, tier)
-                if usd is None and named != model:
-                    usd = self.prices.cost(model, usage, tier)
-            money.actual = usd if usage and usd is not None else None if billed else Decimal(0)
-            self.pace.spent(expected, usage.input_tokens + usage.output_tokens if usage else 0)
-            if wait := used_up_s(response.headers):
-                self.pace.pause(wait)
-            reply = read_reply(response, self.host, model)
-        except CallError as error:
-            if isinstance(error, NotSent):
-                billed, money.actual = False, Decimal(0)
-            if isinstance(error, EndpointOverloaded) or not self.reached:
+        with chat_span(
+            self.endpoint.base_url,
+            model,
+            step=ask.step,
+            item=ask.item,
+            attempt=call.requests,
+            max_tokens=call.output_tokens,
+            temperature=body.get("temperature"),
+            messages=body["messages"],
+        ) as span:
+            try:
+                response = await self._send(body)
+                self.reached = True
+                call.request_id = response.request_id
+                found = _parsed(response)
+                describe_response(span, response.status, found)
+                usage = usage_of(found)
+                billed = response.status == 200 or usage is not None
+                tier = found.get("service_tier")
+                named = found.get("model")
+                if usage:
+                    usd = self.prices.cost(named if isinstance(named, str) else model, usage, tier)
+                    if usd is None and named != model:
+                        usd = self.prices.cost(model, usage, tier)
+                money.actual = usd if usage and usd is not None else None if billed else Decimal(0)
+                self.pace.spent(expected, usage.input_tokens + usage.output_tokens if usage else 0)
+                if 0 < (wait := used_up_s(response.headers)) <= deadline_s:
+                    self.pace.pause(wait)
+                reply = read_reply(response, self.host, model)
+            except CallError as error:
+                if isinstance(error, NotSent):
+                    billed, money.actual = False, Decimal(0)
+                if isinstance(error, EndpointOverloaded) or not self.reached:
+                    self.pace.overloaded(sent_at)
+                if error.retry_after and error.retry_after <= deadline_s:
+                    self.pace.pause(error.retry_after)
+                raise
+            except asyncio.CancelledError:
+                failed(span, "timeout" if loop.time() >= (call.ends or 0) else "cancelled")
                 self.pace.overloaded(sent_at)
-            if error.retry_after and error.retry_after <= (call.ends or 0) - loop.time():
-                self.pace.pause(error.retry_after)
-            raise
-        except asyncio.CancelledError:
-            self.pace.overloaded(sent_at)
-            raise
-        finally:
-            if billed:
-                call.book(usage, usd)
-            self._ledger.attempt(ask.item, usage, usd, again=call.attempts > 1, billed=billed)
+                raise
+            finally:
+                if billed:
+                    call.book(usage, usd)
+                self._ledger.attempt(ask.item, usage, usd, again=call.again, billed=billed)
+                call.again = False
         self.pace.answered(ask.step, sent_at)
         return reply
 
-    async def _send(self, call: Call) -> Response:
+    async def _send(self, body: dict[str, Any]) -> Response:
         """Exchange one request for one response; every other outcome is a `CallError`."""
+        handled = sys.exception()
         create: Any = self._client.chat.completions.with_raw_response.create
-        body = request_body(
-            call.ask, self.model_for(call.ask), call.talk, call.output_tokens, self.quirks
-        )
         http: httpx2.Response
         try:
             http = (await create(**body)).http_response
         except openai.APIStatusError as error:
             http = error.response
         except (openai.OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError) as error:
-            broken = broken_connection(error, self.host)
+            broken = broken_connection(error, self.host, handled)
             if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout) and (
                 type(broken) is EndpointUnavailable
             ):
                 broken = NotSent(broken.message)
             raise broken from None
-        return Response(http.status_code, http.headers, http.content)
+        return self._without_key(http)
+
+    def _without_key(self, http: httpx2.Response) -> Response:
+        """The response, with the key taken out where the endpoint repeats it."""
+        if len(self._key) < SHORTEST_SECRET:
+            return Response(http.status_code, http.headers, http.content)
+        headers = httpx2.Headers(
+            [(name, value.replace(self._key, "[key]")) for name, value in http.headers.items()]
+        )
+        body = http.content.replace(self._key.encode(), b"[key]")
+        return Response(http.status_code, headers, body)
 
 
 def _parsed(response: Response) -> dict[str, Any]:
@@ -314,49 +378,3 @@ def _parsed(response: Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-
-
-def input_bound(ask: Ask, talk: Sequence[Message]) -> int:
-    """An upper bound of a request's input tokens: no tokenizer makes more than one a byte."""
-    schema = len(canonical_json(ask.output_schema)) if ask.output_schema else 0
-    texts = sum(
-        len(m.content.encode("utf-8", "surrogatepass")) + 16 for m in (*ask.messages, *talk)
-    )
-    return texts + 2 * schema + 256
-
-
-def request_body(
-    ask: Ask, model: str, talk: Sequence[Message], output_tokens: int, quirks: set[str]
-) -> dict[str, Any]:
-    """The Chat Completions request for a question, as this endpoint takes it.
-
-    Args:
-        ask: The question.
-        model: The model to name.
-        talk: Messages after the question's own: an unusable answer and what was wrong with it.
-        output_tokens: Tokens the answer may have.
-        quirks: Parameters the endpoint does not take.
-    """
-    messages = [{"role": m.role, "content": m.content} for m in (*ask.messages, *talk)]
-    body: dict[str, Any] = {"model": model, "messages": messages}
-    limit = "max_tokens" if "max_completion_tokens" in quirks else "max_completion_tokens"
-    body[limit] = output_tokens
-    if ask.temperature is not None and "temperature" not in quirks:
-        body["temperature"] = ask.temperature
-    if ask.output_schema is not None:
-        if "json_schema" not in quirks:
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": ask.output_name or "answer",
-                    "schema": ask.output_schema,
-                    "strict": True,
-                },
-            }
-        else:
-            messages[0]["content"] += SCHEMA_IN_WORDS.format(
-                schema=json.dumps(ask.output_schema, indent=1)
-            )
-            if "json_object" not in quirks:
-                body["response_format"] = {"type": "json_object"}
-    return body

@@ -44,6 +44,7 @@ _QUIRKS = {
     "temperature": re.compile(r"\btemperature\b", re.I),
 }
 _TOO_LONG = re.compile(r"context[_ ](?:length|window)", re.I)
+_TOO_MUCH = re.compile(r"max\w*_tokens\b.*\b(?:too large|at most|exceed|less than|<=)", re.I)
 _SECRET = re.compile(
     r"\b(?:bearer|basic)\s+[\w.~+/=*-]{8,}|\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*.-]{8,}"
     r"|\bAIza[\w-]{8,}",
@@ -174,11 +175,19 @@ def _number(said: str | None) -> float | None:
     return value if math.isfinite(value) and value >= 0 else None
 
 
-def broken_connection(error: BaseException, host: str) -> CallError:
-    """The error for a request that got no complete response."""
+def broken_connection(
+    error: BaseException, host: str, handled: BaseException | None = None
+) -> CallError:
+    """The error for a request that got no complete response.
+
+    Args:
+        error: What the request ended with.
+        host: The endpoint's host.
+        handled: What was being handled before; Python links it to `error`, but it says nothing.
+    """
     chain: list[BaseException] = []
     link: BaseException | None = error
-    while link is not None and link not in chain:
+    while link is not None and link is not handled and link not in chain:
         chain.append(link)
         link = link.__cause__ or link.__context__
     for link in chain:
@@ -350,8 +359,14 @@ def _status_error(
         )
     if status >= 500:
         return EndpointUnavailable(f"{host} answered {said}{detail}", **where)
-    rejected = CallRejected(f"{host} rejected the request ({said}{detail})", **where)
-    if status in (400, 422) and not _TOO_LONG.search(f"{code} {message}"):
+    advice = "change what it names, then run the same command again"
+    if _TOO_MUCH.search(f"{parameter} {message}"):
+        advice = "choose a smaller max_output_tokens"
+    elif _TOO_LONG.search(f"{code} {message}"):
+        advice = "choose a model with a longer context, or ask for a shorter report"
+    rejected = CallRejected(f"{host} rejected the request ({said}{detail}); {advice}", **where)
+    adaptable = status in (400, 422) and not _TOO_LONG.search(f"{code} {message}")
+    if adaptable and not _TOO_MUCH.search(f"{parameter} {message}"):
         if parameter in _QUIRKS:
             return Unsupported(parameter, rejected)
         for quirk, pattern in _QUIRKS.items():

@@ -30,6 +30,8 @@ def one_object(text: str) -> str:
         return text
     if len(fences := _FENCED.findall(text)) == 1 and "{" not in _FENCED.sub("", text):
         return fences[0].strip()
+    if text.startswith("[") and text.endswith("]"):
+        raise Invalid("it is a list; exactly one JSON object is wanted.")
     found: list[str] = []
     at = text.find("{")
     while at >= 0 and len(found) < 2:

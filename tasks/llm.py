@@ -20,10 +20,12 @@ from typing import Self
 
 from tasks.budget import Budget
 from tasks.errors import (
+    AnswerRefused,
     AnswerTruncated,
     AnswerUnusable,
     AttemptsExhausted,
     CallError,
+    CallRejected,
     CallsStopped,
     CallTimedOut,
     EndpointDown,
@@ -34,7 +36,7 @@ from tasks.errors import (
     ReportsError,
     RetryLater,
 )
-from tasks.exchange import Call, Endpoint, Line
+from tasks.exchange import Call, Endpoint, Line, LineClosed
 from tasks.faults import Unsupported
 from tasks.ledger import Ledger
 from tasks.options import ReportOptions
@@ -43,6 +45,7 @@ from tasks.schemas import Answer, Ask, Message
 MAX_ATTEMPTS = 3
 MAX_REASKS = 2
 FAILURES_IN_A_ROW = 5
+AGAIN = "What was answered is kept; run the same command again"
 REASK = """Your answer cannot be used: {problem}
 
 Answer again, completely and in the required form, and return nothing else."""
@@ -150,14 +153,20 @@ class Session:
                 raise closed
             try:
                 answer = await self._pursue(call, line, accept)
+            except LineClosed:
+                call.go_elsewhere()
             except CallError as error:
                 judged = self._judge(call, line, error)
+                if judged.reach == "retry":
+                    if call.repeats == MAX_ATTEMPTS - 1:  # the task is not repeated any more
+                        continue
+                    call.repeats += 1
                 if not isinstance(judged, FatalCallError):
                     raise judged from None
                 only = line.model_for(call.ask) if isinstance(judged, ModelNotFound) else None
                 line.closed.setdefault(only, judged)
                 logger.error("%s: %s", call.ask.label, judged)
-                call.begin_anew()
+                call.go_elsewhere()
             else:
                 line.failed_in_a_row = 0
                 return answer
@@ -169,8 +178,7 @@ class Session:
             try:
                 reply = await line.attempt(call)
             except Unsupported as error:
-                call.attempts -= 1
-                line.adapt(error)
+                line.adapt(call, error)
                 continue
             if reply.truncated:
                 if call.output_tokens > ask.max_output_tokens:
@@ -186,7 +194,8 @@ class Session:
             except Invalid as problem:
                 if call.reasks == MAX_REASKS:
                     raise AnswerUnusable(
-                        f"still not usable after asking {MAX_REASKS + 1} times: {problem}"
+                        f"still not usable after asking {MAX_REASKS + 1} times: {problem} {AGAIN},"
+                        " or choose another model for this step"
                     ) from None
                 call.reasks += 1
                 call.talk = [
@@ -212,28 +221,35 @@ class Session:
             call.suspicious = True
             error = EndpointUnavailable(error.message, status=200, request_id=error.request_id)
         if isinstance(error, EndpointUnavailable):
+            call.failures += 1
+            if (asked := error.retry_after or 0) > self._options.deadline_s:
+                return _later(error, asked)
             now = asyncio.get_running_loop().time()
             left = (call.ends or now + self._options.deadline_s) - now
-            if error.retry_after is not None and error.retry_after > left:
-                return _later(error, error.retry_after)
-            wait = random.uniform(0, self._backoff_s * 2 ** (call.attempts - 1))  # noqa: S311
-            wait = max(wait, error.retry_after or 0)
-            if call.attempts < MAX_ATTEMPTS and wait < left:
-                call.not_before = now + wait
+            wait = random.uniform(0, self._backoff_s * 2 ** (call.failures - 1))  # noqa: S311
+            if call.failures < MAX_ATTEMPTS and max(wait, asked) < left:
+                call.again = True
+                call.not_before = now + wait  # what it asks to wait, everybody waits
                 return error
-            error = AttemptsExhausted(error.message, status=error.status)
-        if isinstance(error, AttemptsExhausted | CallTimedOut):
-            line.failed_in_a_row += 1
-            if not line.reached:
-                return EndpointDown(
-                    f"first contact failed: {error.message}; check the base URL and that the"
-                    " endpoint is running, then run the same command again"
-                )
-            if line.failed_in_a_row >= FAILURES_IN_A_ROW:
-                return EndpointDown(
-                    f"{line.failed_in_a_row} calls in a row failed, the last: {error.message};"
-                    " run the same command again when the endpoint is well"
-                )
+            seen, status, request_id = error.message, error.status, error.request_id
+            error = AttemptsExhausted(f"{seen}. {AGAIN}", status=status, request_id=request_id)
+        elif isinstance(error, CallTimedOut):
+            seen = error.message
+        else:
+            if isinstance(error, AnswerRefused | AnswerTruncated | AnswerUnusable | CallRejected):
+                line.failed_in_a_row = 0
+            return error
+        line.failed_in_a_row += 1
+        if not line.reached:
+            return EndpointDown(
+                f"first contact failed: {seen}; check the base URL and that the endpoint is"
+                " running, then run the same command again"
+            )
+        if line.failed_in_a_row >= FAILURES_IN_A_ROW:
+            return EndpointDown(
+                f"{line.failed_in_a_row} calls in a row failed, the last: {seen}; what was answered"
+                " is kept: run the same command again when the endpoint is well"
+            )
         return error
 
 

@@ -267,6 +267,7 @@ class Pace:
         """
         self.refusals += 1
         if sent_at < self._shrunk_at or self.in_flight > self.allowed:
+            self._come_down_to(self.in_flight - 1)
             return
         used = max(1, min(self.allowed, self._reached or self.allowed))
         if self._bad_limit is not None and used >= self._bad_limit:
@@ -278,6 +279,13 @@ class Pace:
         self._calm = self._reached = 0
         self._proven = False
         self._shrunk_at = self._loop.time()
+
+    def _come_down_to(self, served: int) -> None:
+        """Of a burst, what is still under way is what the endpoint serves; 0 says nothing."""
+        if 0 < served < self.limit and self._bad_limit is not None:
+            self.limit = served
+            self.lowest = min(served, self.lowest or served)
+            self._bad_limit = min(self._bad_limit, 2 * served)
 
     def pause(self, seconds: float) -> None:
         """Send nothing for this long, whoever asks."""

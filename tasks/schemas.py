@@ -267,6 +267,18 @@ class Calls(Record):
     retried: int = Field(default=0, description="HTTP requests made again.")
 
 
+class PaceRecord(Record):
+    """How an endpoint was used: what adaptive concurrency did in a run."""
+
+    endpoint: str = Field(description="Host of the endpoint.")
+    concurrency: int = Field(description="Requests allowed at once, by the batch.")
+    peak: int = Field(description="Requests under way at once, at most.")
+    allowed: int = Field(description="Requests allowed at once at the end, by experience.")
+    lowest: int | None = Field(description="Lowest limit after an overload; None: no overload.")
+    refusals: int = Field(description="Signs of overload: refusals, time-outs, slow answers.")
+    paused_s: float = Field(description="Seconds that the endpoint asked everybody to wait.")
+
+
 class BatchResult(Record):
     """What became of a batch; also the content of batch.json."""
 
@@ -282,6 +294,7 @@ class BatchResult(Record):
     cost_usd: Decimal | None = Field(description="Spent in this run; None: unknown.")
     reports: list[ReportResult]
     error: ErrorReport | None = Field(default=None, description="What stopped the batch.")
+    pacing: list[PaceRecord] = []
     warnings: list[str] = []
 
 

@@ -6,16 +6,47 @@ Deadlines are not kept here: whoever makes a call bounds it on the wall clock.
 from __future__ import annotations
 
 import urllib.request
+import zlib
 from urllib.parse import urlsplit
 
 import httpx2
 
-from tasks.faults import BodyTooLarge
+from tasks.faults import BodyTooLarge, shown
 from tasks.offline import OfflineTransport
 from tasks.schemas import OFFLINE
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_BODY_BYTES = 8 * 1024 * 1024
 OFFLINE_URL = "http://offline.invalid/v1"
+
+
+class _Body:
+    """A body as it comes in, decoded no further than up to the cap."""
+
+    def __init__(self, encoding: str, max_bytes: int) -> None:
+        named = encoding.strip().lower()
+        if named not in ("", "identity", "gzip", "x-gzip"):
+            raise httpx2.DecodingError(f"content-encoding {shown(named, 40)} was not asked for")
+        self._unpacker = zlib.decompressobj(wbits=31) if named.endswith("gzip") else None
+        self._max_bytes = max_bytes
+        self._decoded = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        if self._unpacker:
+            room = self._max_bytes - len(self._decoded) + 1
+            try:
+                chunk = self._unpacker.decompress(chunk, room)
+            except zlib.error as error:
+                raise httpx2.DecodingError(f"not gzip: {error}") from error
+        self._decoded += chunk
+        if len(self._decoded) > self._max_bytes:
+            raise BodyTooLarge(
+                f"it was left after {self._max_bytes} bytes; check what answers at the base URL"
+            )
+
+    def whole(self) -> bytes:
+        if self._unpacker and self._decoded and not self._unpacker.eof:
+            raise httpx2.DecodingError("the gzip body breaks off")
+        return bytes(self._decoded)
 
 
 class CappedTransport(httpx2.AsyncBaseTransport):
@@ -35,16 +66,15 @@ class CappedTransport(httpx2.AsyncBaseTransport):
 
         Raises:
             BodyTooLarge: The body goes on past the cap; the connection is closed.
+            httpx2.DecodingError: It is not encoded as it says, or as was not asked for.
         """
+        request.headers["accept-encoding"] = "gzip"
         response = await self._inner.handle_async_request(request)
-        chunks: list[bytes] = []
-        size = 0
+        body = _Body(response.headers.get("content-encoding", ""), self._max_bytes)
         try:
-            async for chunk in response.aiter_bytes(65536):
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise BodyTooLarge(f"more than {self._max_bytes} bytes")
-                chunks.append(chunk)
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            async for chunk in response.stream:
+                body.add(chunk)
         finally:
             await response.aclose()
         headers = [
@@ -55,7 +85,7 @@ class CappedTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status_code,
             headers=headers,
-            content=b"".join(chunks),
+            content=body.whole(),
             request=request,
             extensions=response.extensions,
         )

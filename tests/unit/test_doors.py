@@ -26,6 +26,7 @@ LAYERS = [
     {"policies", "progress"},
     {"answering", "formatting", "judging", "publishing", "writing"},
     {"refining"},
+    {"reporting"},
 ]
 ONLY_IMPORTERS = {
     "openai": {"tasks/exchange.py"},

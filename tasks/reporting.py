@@ -1,0 +1,261 @@
+"""One run of a batch: from refined reports to result directories, and what became of each topic."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
+
+from tasks.answering import ask_model
+from tasks.asking import summary_ask
+from tasks.checking import CheckedBatch
+from tasks.completions import AnswerStore, use_store
+from tasks.errors import ReportsError, StorageError
+from tasks.formatting import format_as_html, format_as_markdown
+from tasks.llm import Session, use_session
+from tasks.progress import Progress, progress_of_caller
+from tasks.publishing import BATCH, Publication, publish_report, publish_run, publish_topics
+from tasks.refining import step_record
+from tasks.runner import EventLoopTaskRunner, as_is, ended
+from tasks.schemas import (
+    OFFLINE,
+    BatchResult,
+    ErrorReport,
+    PaceRecord,
+    Refined,
+    ReportResult,
+    Topic,
+)
+from tasks.settings import Settings
+from tasks.storage import Place
+from tasks.writing import generate_summary
+
+
+class ReportRun:
+    """One run of the flow, and what has become of its topics so far.
+
+    Args:
+        batch: What to do.
+        settings: The environment's part of how.
+    """
+
+    def __init__(self, batch: CheckedBatch, settings: Settings) -> None:
+        self.batch = batch
+        self.settings = settings
+        self.plan = batch.plan
+        self.run_id = ""
+        self.place = batch.output
+        self.store = AnswerStore(location=batch.store)
+        self.session = Session(batch.endpoints, batch.plan.options, backoff_s=settings.backoff_s)
+        self.progress = progress_of_caller.get() or Progress()
+        self.results: dict[str, ReportResult] = {}
+        self.log = get_run_logger()
+        self._started = datetime.now(UTC)
+        self._clock = time.monotonic()
+        self._list_again_at = 0.0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Self]:
+        """Open store and session for the tasks, and write the list of topics before any call."""
+        options = self.plan.options
+        flow_run, runner = _flow_run()
+        runner.window = options.concurrency * 5 // 4 + 2  # some are formatted while others ask
+        self.run_id = await asyncio.to_thread(_run_id, flow_run, self.place)
+        self.log.info(
+            "%d topics, model %s, into %s",
+            len(self.batch.topics),
+            self.plan.model,
+            self.place.path(self.run_id),
+        )
+        for warning in self.batch.warnings:
+            self.log.warning(warning)
+        await asyncio.to_thread(publish_topics, self.place, self.result())
+        opened = self.store.opened(
+            days=options.store_days,
+            max_mb=options.store_mb,
+            refresh=options.refresh,
+            lease_s=self.settings.lease_s,
+        )
+        async with opened, self.session:
+            with use_store(self.store), use_session(self.session):
+                self.progress.begin(self.session, total=len(self.batch.topics))
+                try:
+                    yield self
+                finally:
+                    self.progress.on_end()
+
+    async def finish(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
+        """See one topic through to its result directory; a failure stays with the topic."""
+        try:
+            report = await self._publish(await ended(refining))
+        except ReportsError as error:
+            if error.reach == "fatal":
+                self.session.stop(error)
+            status = "not_started" if error.reach == "not_started" else "failed"
+            report = self._unpublished(topic, status, error.report())
+        except Exception as error:  # whatever it is, it ends this report only
+            self.log.exception("%s: unexpected %s", topic.slug, type(error).__name__)
+            said = f"unexpected {type(error).__name__}; the log of the flow run has the traceback"
+            report = self._unpublished(
+                topic, "failed", ErrorReport(kind="unexpected", message=said)
+            )
+        await self.session.budget.release(topic.slug)
+        self.results[topic.slug] = report
+        self.progress.add(report)
+        await self._list_topics()
+
+    async def _publish(self, refined: Refined) -> ReportResult:
+        """Summarize, format and write a report; one task run when its summary is there already."""
+        topic, offline = refined.topic, self.plan.model == OFFLINE
+        ask = summary_ask(self.plan, topic, refined.winner.text)
+        markdown: Any = None
+        html: Any = None
+        summary = await self.store.kept(ask)
+        if summary:
+            self.session.ledger.reused(topic.slug)
+            steps = (*refined.steps, step_record(ask, summary, 0, cached=True))
+        else:
+            markdown = format_as_markdown.submit(  # pyright: ignore[reportUnknownMemberType]
+                as_is(refined), offline=offline
+            )
+            summary, cached = await ask_model(generate_summary, ask)
+            html = format_as_html.submit(  # pyright: ignore[reportUnknownMemberType]
+                as_is(refined), summary.text, offline=offline
+            )
+            steps = (*refined.steps, step_record(ask, summary, 0, cached=cached))
+        writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
+            as_is(Publication(refined, summary.text, steps, self.plan, self.run_id)),
+            as_is(self.place),
+            markdown,
+            html,
+        )
+        directory: str = await ended(writing)
+        spent = self.session.ledger.items[topic.slug]
+        return ReportResult(
+            topic=topic.title,
+            slug=topic.slug,
+            status="published",
+            score=refined.winner.score,
+            iterations=refined.iterations,
+            stop_reason=refined.stop_reason,
+            directory=directory,
+            usage=spent.usage,
+            cost_usd=spent.cost_usd,
+        )
+
+    def _unpublished(
+        self, topic: Topic, status: Literal["failed", "not_started"], error: ErrorReport | None
+    ) -> ReportResult:
+        spent = self.session.ledger.items[topic.slug]
+        return ReportResult(
+            topic=topic.title,
+            slug=topic.slug,
+            status=status,
+            usage=spent.usage,
+            cost_usd=spent.cost_usd,
+            error=error,
+        )
+
+    async def _list_topics(self) -> None:
+        """Bring topics.csv up to date, at most a fiftieth of the time."""
+        began = time.monotonic()
+        if began >= self._list_again_at:
+            self._list_again_at = float("inf")
+            try:
+                await asyncio.to_thread(publish_topics, self.place, self.result())
+            except StorageError as error:
+                self.session.stop(error)
+            now = time.monotonic()
+            self._list_again_at = now + max(1.0, 50 * (now - began))
+
+    def result(self) -> BatchResult:
+        """The batch as it stands; a topic without a result is not started."""
+        total, store = self.session.ledger.total, self.store
+        reports = [
+            self.results.get(t.slug) or self._unpublished(t, "not_started", None)
+            for t in self.batch.topics
+        ]
+        if self.session.stopped or any(r.status == "not_started" for r in reports):
+            status = "stopped"
+        else:
+            status = "partial" if any(r.status == "failed" for r in reports) else "complete"
+        return BatchResult(
+            run_id=self.run_id,
+            status=status,
+            run_directory=self.place.path(self.run_id),
+            offline=self.plan.model == OFFLINE,
+            started=self._started,
+            duration_s=round(time.monotonic() - self._clock, 3),
+            calls=total.calls,
+            usage=total.usage,
+            cost_usd=total.cost_usd,
+            reports=reports,
+            error=self.session.stopped.report() if self.session.stopped else None,
+            pacing=[
+                PaceRecord(
+                    endpoint=line.host,
+                    concurrency=self.plan.options.concurrency,
+                    peak=line.pace.peak,
+                    allowed=line.pace.allowed,
+                    lowest=line.pace.lowest,
+                    refusals=line.pace.refusals,
+                    paused_s=round(line.pace.paused_s, 3),
+                )
+                for line in self.session.lines
+            ],
+            warnings=[*self.batch.warnings, *store.warnings],
+        )
+
+    async def close(self) -> BatchResult:
+        """Write the run's pages, batch.json last, and return what has become of the batch."""
+        result = self.result()
+        try:
+            await asyncio.to_thread(publish_run, self.place, result)
+        except StorageError as error:
+            self.session.stop(error)
+            self.log.error("the run's pages could not be written: %s", error)
+            result = self.result()
+        self.log.info("%s: %s", result.status, counts(result))
+        return result
+
+
+def counts(result: BatchResult) -> str:
+    """A result in one line: reports by status, calls, cost."""
+    by_status = Counter(report.status for report in result.reports)
+    reports = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in by_status.items())
+    cost = "cost unknown" if result.cost_usd is None else f"{result.cost_usd:.4f} USD"
+    calls = result.calls
+    said = f"{calls.made} calls made, {calls.cached} cached, {calls.retried} retried"
+    return f"{reports}; {said}; {cost}"
+
+
+def _flow_run() -> tuple[FlowRun, EventLoopTaskRunner]:
+    """The run that calls this, and the runner of its tasks."""
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    assert isinstance(context.task_runner, EventLoopTaskRunner)
+    return context.flow_run, context.task_runner
+
+
+def _run_id(flow_run: FlowRun, output: Place) -> str:
+    """UTC time and a short id of the flow run; a Retry goes on in the same directory.
+
+    A directory that is finished stays as it is: the next try gets a number.
+    """
+    started = flow_run.expected_start_time or datetime.now(UTC)
+    run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{flow_run.id.hex[-8:]}"
+    again = 1
+    while output.read(f"{run_id}/{BATCH}") is not None:
+        again += 1
+        run_id = f"{base}-{again}"
+    return run_id
