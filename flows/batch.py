@@ -1,6 +1,8 @@
-"""The flow that turns topics into result directories."""
+"""The flow that turns topics into result directories.
 
-from __future__ import annotations
+No postponed annotations here: Prefect validates parameters by them, also where it has loaded this
+file under another name and could not look the names up.
+"""
 
 import asyncio
 from typing import Annotated, Any, cast
