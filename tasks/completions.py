@@ -38,6 +38,8 @@ PLAIN_JSON = JSONSerializer(object_encoder=None, object_decoder=None)
 _SERIALIZER = PLAIN_JSON.model_dump(mode="json")
 _KEY = re.compile(r"[0-9a-f]{64}")
 ATTEMPTS = 3
+WAIT_S = 0.2
+"""Before the second attempt to read or write; twice that before the third."""
 BYTES_A_TOKEN = 8
 """What a token of an answer takes in a record at most, its characters escaped twice."""
 STALE_S = 86_400
@@ -215,7 +217,7 @@ class AnswerStore(WritableFileSystem):
                 if attempt == ATTEMPTS or isinstance(error, StorageFull):
                     self._lost = self._lost or error
                     raise
-                await asyncio.sleep(0.2 * attempt)
+                await asyncio.sleep(WAIT_S * attempt)
 
     async def kept(self, ask: Ask) -> Answer | None:
         """The answer kept for a question; None when there is none that may be used."""
@@ -273,7 +275,7 @@ class AnswerStore(WritableFileSystem):
                 return await self._read_once(name)
             except StorageError as error:
                 self._warn(f"an answer was not read (attempt {attempt}): {error}")
-                await asyncio.sleep(0.2 * attempt)
+                await asyncio.sleep(WAIT_S * attempt)
         return await self._read_once(name)
 
     async def _read_once(self, name: str) -> bytes | None:

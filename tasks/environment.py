@@ -15,6 +15,7 @@ PREFECT_DEFAULTS = {
     "DO_NOT_TRACK": "1",
     # The module loggers' lines belong into the run's log in the UI, beside the tasks' own.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 """Environment set before Prefect is imported, where the user has not set it."""
 

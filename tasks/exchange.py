@@ -51,8 +51,8 @@ from tasks.schemas import Ask, Message, Price, Usage
 from tasks.tracing import chat_span, describe_response, failed
 from tasks.transport import host_of, open_http
 
-SHORTEST_SECRET = 8
-"""Keys shorter than this, as `none` or `test`, are ordinary words and no secret."""
+MISSES_IN_A_ROW = 5
+"""Requests without an answer after which only one at a time is sent."""
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +186,7 @@ class Line:
         self.reached = False
         self.failed_in_a_row = 0
         self.closed: dict[str | None, FatalCallError] = {}
+        self._misses = 0
         self._options = options
         self._budget = budget
         self._ledger = ledger
@@ -194,10 +195,10 @@ class Line:
     async def open(self, resources: AsyncExitStack) -> Line:
         """Open the connections; `resources` closes them."""
         ceiling = self._options.concurrency
-        http = await resources.enter_async_context(open_http(self.endpoint.base_url, ceiling))
-        self._key = self.endpoint.api_key.get_secret_value()
+        key = self.endpoint.api_key.get_secret_value()
+        http = await resources.enter_async_context(open_http(self.endpoint.base_url, ceiling, key))
         self._client = openai.AsyncOpenAI(
-            api_key=self._key,
+            api_key=key,
             base_url=self.endpoint.base_url,
             http_client=http,
             max_retries=0,
@@ -328,6 +329,10 @@ class Line:
                     billed, money.actual = False, Decimal(0)
                 if isinstance(error, EndpointOverloaded) or not self.reached:
                     self.pace.overloaded(sent_at)
+                if isinstance(error, EndpointUnavailable):
+                    self._misses += 1
+                    if self._misses >= MISSES_IN_A_ROW:
+                        self.pace.failing()
                 if error.retry_after and error.retry_after <= deadline_s:
                     self.pace.pause(error.retry_after)
                 raise
@@ -340,6 +345,7 @@ class Line:
                     call.book(usage, usd)
                 self._ledger.attempt(ask.item, usage, usd, again=call.again, billed=billed)
                 call.again = False
+        self._misses = 0
         self.pace.answered(ask.step, sent_at)
         return reply
 
@@ -359,17 +365,7 @@ class Line:
             ):
                 broken = NotSent(broken.message)
             raise broken from None
-        return self._without_key(http)
-
-    def _without_key(self, http: httpx2.Response) -> Response:
-        """The response, with the key taken out where the endpoint repeats it."""
-        if len(self._key) < SHORTEST_SECRET:
-            return Response(http.status_code, http.headers, http.content)
-        headers = httpx2.Headers(
-            [(name, value.replace(self._key, "[key]")) for name, value in http.headers.items()]
-        )
-        body = http.content.replace(self._key.encode(), b"[key]")
-        return Response(http.status_code, headers, body)
+        return Response(http.status_code, http.headers, http.content)
 
 
 def _parsed(response: Response) -> dict[str, Any]:

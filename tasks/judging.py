@@ -31,7 +31,7 @@ def one_object(text: str) -> str:
     if len(fences := _FENCED.findall(text)) == 1 and "{" not in _FENCED.sub("", text):
         return fences[0].strip()
     if text.startswith("[") and text.endswith("]"):
-        raise Invalid("it is a list; exactly one JSON object is wanted.")
+        raise Invalid("it holds no JSON object but a list; exactly one object is wanted.")
     found: list[str] = []
     at = text.find("{")
     while at >= 0 and len(found) < 2:

@@ -287,6 +287,14 @@ class Pace:
             self.lowest = min(served, self.lowest or served)
             self._bad_limit = min(self._bad_limit, 2 * served)
 
+    def failing(self) -> None:
+        """Let one request at a time find out when the failures end; then go on as before."""
+        if self.limit > 1:
+            self._bad_limit = self._bad_limit or self.allowed + 1
+            self.limit = self.lowest = 1
+            self._calm = self._reached = 0
+            self._shrunk_at = self._loop.time()
+
     def pause(self, seconds: float) -> None:
         """Send nothing for this long, whoever asks."""
         until = self._loop.time() + seconds

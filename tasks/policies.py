@@ -23,7 +23,9 @@ LLMStep = Task[[Ask], Coroutine[Any, Any, SealedAnswer]]
 class AnswerPolicy(CachePolicy):
     """Keys an LLM step by its question alone: not by run, task, module or how it was started."""
 
-    isolation_level = IsolationLevel.SERIALIZABLE
+    def __init__(self) -> None:
+        # An attribute of the class would be covered by the default of Prefect's dataclass.
+        super().__init__(isolation_level=IsolationLevel.SERIALIZABLE)
 
     def compute_key(
         self,

@@ -5,6 +5,7 @@ Deadlines are not kept here: whoever makes a call bounds it on the wall clock.
 
 from __future__ import annotations
 
+import logging
 import urllib.request
 import zlib
 from urllib.parse import urlsplit
@@ -17,6 +18,11 @@ from tasks.schemas import OFFLINE
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 OFFLINE_URL = "http://offline.invalid/v1"
+SHORTEST_SECRET = 8
+"""Keys shorter than this, as `none` or `test`, are ordinary words and no secret."""
+
+HIDDEN = "[key]"
+_WIRE_LOGS = ("connection", "http11", "http2", "proxy", "socks")
 
 
 class _Body:
@@ -49,16 +55,39 @@ class _Body:
         return bytes(self._decoded)
 
 
+class _Discretion(logging.Filter):
+    """Takes keys out of the HTTP library's own lines, which show response headers as they come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        for key in self.keys:
+            if key in said:
+                said = said.replace(key, HIDDEN)
+                record.msg, record.args = said, ()
+        return True
+
+
+_discretion = _Discretion()
+
+
 class CappedTransport(httpx2.AsyncBaseTransport):
     """Reads each response to its end inside the transport, up to a cap on the decoded bytes.
 
     Args:
         inner: The transport that sends.
+        key: Taken out of what comes back, should the other side repeat it.
         max_bytes: Longest decoded body.
     """
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, max_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self, inner: httpx2.AsyncBaseTransport, key: str = "", max_bytes: int = MAX_BODY_BYTES
+    ) -> None:
         self._inner = inner
+        self._key = key.encode() if len(key) >= SHORTEST_SECRET else None
         self._max_bytes = max_bytes
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -78,17 +107,20 @@ class CappedTransport(httpx2.AsyncBaseTransport):
         finally:
             await response.aclose()
         headers = [
-            (name, value)
+            (name, self._without_key(value))
             for name, value in response.headers.raw
             if name.lower() not in (b"content-encoding", b"content-length", b"transfer-encoding")
         ]
         return httpx2.Response(
             response.status_code,
             headers=headers,
-            content=body.whole(),
+            content=self._without_key(body.whole()),
             request=request,
             extensions=response.extensions,
         )
+
+    def _without_key(self, said: bytes) -> bytes:
+        return said.replace(self._key, HIDDEN.encode()) if self._key else said
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -104,13 +136,18 @@ def _system_proxy(url: str) -> str | None:
     return proxies.get(parts.scheme) or proxies.get("all")
 
 
-def open_http(base_url: str, connections: int) -> httpx2.AsyncClient:
+def open_http(base_url: str, connections: int, key: str = "") -> httpx2.AsyncClient:
     """An HTTP client for one endpoint.
 
     Args:
         base_url: The endpoint, or `OFFLINE_URL` for the embedded engine.
         connections: Requests that may be under way at once.
+        key: What must never be shown, even when the endpoint repeats it.
     """
+    if len(key) >= SHORTEST_SECRET:
+        _discretion.keys.add(key)
+        for name in _WIRE_LOGS:
+            logging.getLogger(f"httpcore2.{name}").addFilter(_discretion)
     if base_url == OFFLINE_URL:
         inner: httpx2.AsyncBaseTransport = OfflineTransport()
     else:
@@ -121,7 +158,7 @@ def open_http(base_url: str, connections: int) -> httpx2.AsyncClient:
             proxy=_system_proxy(base_url),
         )
     return httpx2.AsyncClient(
-        transport=CappedTransport(inner),
+        transport=CappedTransport(inner, key),
         follow_redirects=False,
         timeout=httpx2.Timeout(None, connect=15),
     )

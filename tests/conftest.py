@@ -12,3 +12,7 @@ for name in [
     del os.environ[name]
 os.environ["LLM_REPORTS_BACKOFF_S"] = "0"
 set_prefect_defaults()
+
+from tasks import completions  # noqa: E402 - after the environment that Prefect reads
+
+completions.WAIT_S = 0

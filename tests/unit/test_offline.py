@@ -480,10 +480,10 @@ def test_odd_text_survives() -> None:
     [GOOD, "\n", "## a\n", "| a | b |\n", "```\n", "- x\n", "; a", " ", "[", '."', "a-", "# # "],
 )
 def test_large_drafts_cost_linear_time(unit: str) -> None:
-    """200 KB of anything is criticized, revised and summarized without quadratic work."""
-    draft = unit * (200_000 // len(unit))
+    """50 KB of anything is criticized, revised and summarized without quadratic work."""
+    draft = unit * (50_000 // len(unit))
     started = time.process_time()
     critique = judged(draft).model_dump_json()
     ask(topic="Bread at home", draft=draft, critique=critique)
     ask(report=draft)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 1

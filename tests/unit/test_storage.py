@@ -67,7 +67,7 @@ def test_a_reader_never_sees_a_part_and_a_killed_writer_leaves_none(tmp_path: Pa
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as fork:
         assert fork.stdin
         assert fork.stdout
-        for number in range(20):
+        for number in range(6):
             fork.stdin.write(b"%d\n" % number)
             fork.stdin.flush()
             writer = int(fork.stdout.readline())

@@ -1,0 +1,382 @@
+"""No paid answer is lost or bought twice: real processes, killed, interrupted, doubled, starved."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.services.checker import (
+    PaidOnce,
+    Tail,
+    answered,
+    asked,
+    check_files,
+    kept_requests,
+    lines,
+    request_id,
+)
+from tests.services.processes import (
+    CommandLine,
+    ended,
+    endpoint_process,
+    kill_group,
+    prefect_server,
+    wait_until,
+)
+
+pytestmark = pytest.mark.services
+
+KILLS = int(os.environ.get("PAID_ONCE_KILLS", "10"))
+SEED = int(os.environ.get("PAID_ONCE_SEED", "20261122"))
+CONCURRENCY = 4
+CALLS_A_TOPIC = 7
+
+
+@pytest.fixture(scope="module")
+def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Prefect server for all tests of this module."""
+    with prefect_server(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """The endpoint's log."""
+    return tmp_path / "endpoint.log"
+
+
+@pytest.fixture
+def command(tmp_path: Path, api_url: str, log: Path) -> Iterator[CommandLine]:
+    """The command line with a fresh store, output and endpoint."""
+    with endpoint_process(log, "--latency", "0.05") as base_url:
+        yield CommandLine(tmp_path, api_url, base_url)
+
+
+def _titles(round_number: int, count: int = 10) -> list[str]:
+    return [f"Topic {number} of round {round_number}" for number in range(1, count + 1)]
+
+
+@pytest.mark.timeout(max(300, 60 * KILLS))
+def test_kills_at_random_moments_repeat_only_what_was_in_flight(
+    command: CommandLine, log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often SIGKILL ends a batch, only calls in flight are repeated and all is published.
+
+    A third of the kills comes just after an answer has left the endpoint, a sixth at any time in
+    the life of the process, the others at any time while calls are made.
+    """
+    rng = random.Random(SEED)
+    checker = PaidOnce(log, command.store, command.base_url, CONCURRENCY)
+    began = time.monotonic()
+    whole = command.run(*command.batch(_titles(0)))
+    life_s = time.monotonic() - began
+    calls_s = whole.result["duration_s"]
+    checker.end_of_life(killed=False)
+
+    round_number = 0
+    while checker.kills < KILLS:
+        round_number += 1
+        batch = command.batch(_titles(round_number))
+        for _ in range(min(KILLS - checker.kills, rng.randint(5, 9))):
+            if not _killed(command, batch, log, rng, life_s, calls_s):
+                break
+            checker.end_of_life(killed=True)
+        done = command.run(*batch)
+        checker.end_of_life(killed=False)
+        assert done.status == 0, done.err
+        assert [r["status"] for r in done.result["reports"]] == ["published"] * 10
+        assert check_files(command.output) >= 10 * (round_number + 1)
+        total = len(asked(log))
+        assert total - checker.repeats == 10 * CALLS_A_TOPIC * (round_number + 1)
+
+        if KILLS > 10 or checker.kills == KILLS:
+            with capsys.disabled():
+                print(f"\nround {round_number}, seed {SEED}: {checker}")  # noqa: T201
+        assert checker.breaches == []
+    assert checker.repeats <= sum(checker.in_flight)
+
+
+def _killed(
+    command: CommandLine,
+    batch: tuple[str, ...],
+    log: Path,
+    rng: random.Random,
+    life_s: float,
+    calls_s: float,
+) -> bool:
+    """Start the batch and kill it at a random moment; False when it was finished before."""
+    tail = Tail(log)
+    kind = rng.choice(["life", "answer", "answer", "calls", "calls", "calls"])
+    at = rng.random()
+    with command.started("run", *batch, "--json") as process:
+        if kind == "life":
+            began = time.monotonic()
+            wait_until(
+                lambda: process.poll() is not None or time.monotonic() > began + at * life_s,
+                every=0.002,
+            )
+        elif kind == "answer":
+            enough = rng.randint(1, 20)
+            wait_until(lambda: process.poll() is not None or tail.answered >= enough, every=0.0005)
+            time.sleep(at * 0.01)  # the moment of the kill: what it meets is up to chance
+        else:
+            wait_until(lambda: process.poll() is not None or tail.asked > 0, every=0.002)
+            began = time.monotonic()
+            wait_until(
+                lambda: process.poll() is not None or time.monotonic() > began + at * calls_s / 3,
+                every=0.002,
+            )
+        alive = process.poll() is None
+        kill_group(process)
+        if not alive:
+            assert ended(process).status == 0
+        return alive
+
+
+def test_two_processes_at_once_make_the_calls_of_one(command: CommandLine, log: Path) -> None:
+    """The same batch in two processes at once is paid for once, and both publish everything."""
+    batch = ("run", *command.batch(_titles(1)), "--json")
+    with command.started(*batch) as one, command.started(*batch) as two:
+        ends = [ended(one), ended(two)]
+    results = [end.result for end in ends]
+
+    assert [end.status for end in ends] == [0, 0], ends[0].err + ends[1].err
+    assert len(asked(log)) == len(set(asked(log))) == 10 * CALLS_A_TOPIC
+    assert sum(result["calls"]["made"] for result in results) == 10 * CALLS_A_TOPIC
+    assert check_files(command.output) == 20
+
+
+def test_a_killed_owner_of_a_lock_hinders_nobody(command: CommandLine, log: Path) -> None:
+    """A process that waits for another's answer asks itself as soon as the other is dead."""
+    topics = _titles(1, 1)
+    with endpoint_process(log, "--latency", "3600") as silent:
+        owner = CommandLine(command.folder, command.api_url, silent)
+        with owner.started("run", *owner.batch(topics)) as held:
+            wait_until(lambda: len(asked(log)) == 1)
+            kill_group(held)
+            assert owner.store.exists()
+    began = time.monotonic()
+    done = command.run(*command.batch(topics))
+
+    assert done.status == 0, done.err
+    assert time.monotonic() - began < 60
+
+
+ENTRYPOINT = """
+import asyncio, json, sys
+from prefect.flows import load_flow_from_entrypoint
+flow = load_flow_from_entrypoint("flows/batch.py:report_batch")
+print(asyncio.run(flow(**json.loads(sys.argv[1]))).model_dump_json())
+"""
+IMPORTED = """
+import asyncio, json, sys
+from flows import report_batch
+print(asyncio.run(report_batch(**json.loads(sys.argv[1]))).model_dump_json())
+"""
+
+
+@pytest.mark.parametrize("first", ["command", "entrypoint", "import"])
+def test_however_a_batch_is_started_it_uses_the_same_answers(
+    command: CommandLine, log: Path, first: str
+) -> None:
+    """Command line, worker's entrypoint and Python import find what any of them has paid for."""
+    topics = ["Tidal power", "C++"]
+    request = {"topics": topics, "model": "gpt-5-mini", "output": str(command.output)}
+    ways: dict[str, tuple[str, ...]] = {
+        "command": ("-m", "flows.cli", "run", *command.batch(topics), "--json"),
+        "entrypoint": ("-c", ENTRYPOINT, json.dumps(request)),
+        "import": ("-c", IMPORTED, json.dumps(request)),
+    }
+    made: list[int] = []
+    for way in sorted(ways, key=lambda way: way != first):
+        with command.started(program=ways[way]) as process:
+            done = ended(process)
+        assert done.status == 0, done.err
+        made.append(done.result["calls"]["made"])
+
+    assert made == [2 * CALLS_A_TOPIC, 0, 0]
+    assert len(asked(log)) == 2 * CALLS_A_TOPIC
+
+
+def _mounted(folder: Path, size: str) -> bool:
+    folder.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    return subprocess.run(mount, check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def small_disk(command: CommandLine) -> Iterator[bool]:
+    """The store on a disk of 1.6 MB; False where nothing can be mounted."""
+    mounted = _mounted(command.store, "1600k")
+    yield mounted
+    if mounted:
+        subprocess.run(["umount", str(command.store)], check=True)
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+from flows.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def long_answers(log: Path) -> Iterator[str]:
+    """An endpoint whose drafts have 3,000 words."""
+    with endpoint_process(log, "--latency", "0.02", "--words", "3000") as base_url:
+        yield base_url
+
+
+def test_a_full_disk_costs_no_answer(
+    command: CommandLine, log: Path, long_answers: str, small_disk: bool
+) -> None:
+    """On a full disk the batch ends with status 4 and says so; with space again nothing is lost.
+
+    Where no small disk can be mounted, a limit on the size of files takes its place.
+    """
+    command.base_url = long_answers
+    batch = command.batch(_titles(1))
+    program = ("-m", "flows.cli") if small_disk else ("-c", LIMITED)
+    with command.started("run", *batch, "--json", program=program) as process:
+        full = ended(process)
+    kept = kept_requests(command.store)
+    before = asked(log)
+
+    assert full.status == 4, full.err
+    assert full.result["status"] == "stopped"
+    assert len(before) < 10 * CALLS_A_TOPIC
+    if small_disk:
+        assert "disk full" in full.result["error"]["message"]
+        assert "disk full" in full.err
+        assert len(before) > 10
+        assert {request_id(key) for key in answered(log)} == kept
+        grow = ["mount", "-o", "remount,size=64m", str(command.store)]
+        subprocess.run(grow, check=True)
+    done = command.run(*batch)
+    again = asked(log)[len(before) :]
+    assert done.status == 0, done.err
+    assert not {request_id(key) for key in again} & kept
+    if small_disk:
+        assert len(asked(log)) == len(set(asked(log))) == 10 * CALLS_A_TOPIC
+    check_files(command.output)
+
+
+def _fill_up(path: Path) -> None:
+    """Write until nothing fits any more."""
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+
+
+def test_a_disk_that_others_fill_costs_at_most_what_was_in_flight(
+    command: CommandLine, log: Path, long_answers: str, small_disk: bool
+) -> None:
+    """When another program takes all space at once, what was kept before stays kept."""
+    if not small_disk:
+        return  # the test above has shown what a limit does
+    command.base_url = long_answers
+    batch = command.batch(_titles(2))
+    filler = command.store / "filler"
+    with command.started("run", *batch, "--json") as process:
+        wait_until(lambda: len(answered(log)) >= 8, every=0.001)
+        _fill_up(filler)
+        full = ended(process)
+    kept = kept_requests(command.store)
+    lost = {key for key in asked(log) if request_id(key) not in kept}
+    filler.unlink()
+
+    assert full.status == 4, full.err
+    assert "disk full" in full.result["error"]["message"]
+    assert len(lost) <= 2 * CONCURRENCY
+    if lost:
+        assert "asked for again" in full.result["warnings"][-1]
+    subprocess.run(["mount", "-o", "remount,size=64m", str(command.store)], check=True)
+    done = command.run(*batch)
+    assert done.status == 0, done.err
+    assert len(asked(log)) == 10 * CALLS_A_TOPIC + len(lost)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_batch_and_keeps_every_answer(
+    command: CommandLine, log: Path, number: signal.Signals, status: int
+) -> None:
+    """After SIGTERM or Ctrl-C no call is begun, those under way are kept, and JSON is printed."""
+    batch = command.batch(_titles(1))
+    with endpoint_process(log, "--latency", "0.5") as base_url:
+        command.base_url = base_url
+        with command.started("run", *batch, "--json") as process:
+            wait_until(lambda: len(answered(log)) >= 6)
+            process.send_signal(number)
+            signalled = time.monotonic()
+            stopped = ended(process)
+            took = time.monotonic() - signalled
+        made = asked(log)
+        late = [e for e in lines(log) if e["event"] == "asked" and e["at"] > signalled + 1]
+        kept = kept_requests(command.store)
+        again = command.run(*batch)
+
+    assert (stopped.status, stopped.result["status"]) == (status, "stopped"), stopped.err
+    assert took < 30
+    assert stopped.result["error"]["kind"] == "interrupted"
+    assert number.name in stopped.result["error"]["message"]
+    assert late == []
+    assert len(made) < 10 * CALLS_A_TOPIC
+    assert {request_id(key) for key in made} == kept
+    assert again.status == 0, again.err
+    assert len(asked(log)) == len(set(asked(log))) == 10 * CALLS_A_TOPIC
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_does_not_wait_for_an_endpoint_that_hangs(
+    command: CommandLine, log: Path, number: signal.Signals, status: int
+) -> None:
+    """Calls that do not end are given up: the process is gone within 30 s of the signal."""
+    with endpoint_process(log, "--latency", "3600") as base_url:
+        command.base_url = base_url
+        with command.started("run", *command.batch(_titles(1)), "--json") as process:
+            wait_until(lambda: len(asked(log)) == CONCURRENCY)
+            process.send_signal(number)
+            signalled = time.monotonic()
+            stopped = ended(process)
+            took = time.monotonic() - signalled
+
+    assert stopped.status == status, stopped.err
+    assert took < 30
+    assert len(asked(log)) == CONCURRENCY
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_a_worker_ends_keeps_every_answer(
+    command: CommandLine, log: Path, number: signal.Signals
+) -> None:
+    """SIGTERM and SIGINT to a flow run's own process lose no more than the calls in flight."""
+    topics = _titles(1)
+    options = {"concurrency": CONCURRENCY}
+    request = {"topics": topics, "output": str(command.output), "options": options}
+    with endpoint_process(log, "--latency", "0.5") as base_url:
+        command.base_url = base_url
+        checker = PaidOnce(log, command.store, base_url, CONCURRENCY)
+        with command.started(program=("-c", ENTRYPOINT, json.dumps(request))) as process:
+            wait_until(lambda: len(answered(log)) >= 6)
+            process.send_signal(number)
+            signalled = time.monotonic()
+            stopped = ended(process)
+            took = time.monotonic() - signalled
+        checker.end_of_life(killed=True)
+        again = command.run(*command.batch(topics))
+        checker.end_of_life(killed=False)
+
+    assert stopped.status != 0
+    assert took < 30
+    assert again.status == 0, again.err
+    assert checker.breaches == []
