@@ -16,6 +16,8 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Protocol
 
+from tasks.errors import StorageError
+
 POLL_S = (0.02, 0.25)
 """First and longest wait between looks at a lock that another process holds."""
 
@@ -76,8 +78,10 @@ class FileLocks:
             except (BlockingIOError, PermissionError):  # another process holds it
                 return False
             except OSError as error:
-                said = f"{error.strerror}; keep the store on a file system with record locks"
-                raise OSError(error.errno, said, str(self._path)) from error
+                raise StorageError(
+                    f"locking {self._path} failed: {error.strerror}; keep the store on a file"
+                    " system that has record locks"
+                ) from error
             self._held.add(at)
             return True
 

@@ -13,12 +13,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = [
     # Nothing of this project below them.
-    {"budget", "environment", "locks", "markdown_tree", "offline_phrases", "pacing", "runner"}
+    {"budget", "environment", "markdown_tree", "offline_phrases", "pacing", "runner"}
     | {"schemas", "tracing"},
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
     {"s3"},
-    {"chat", "faults", "offline", "prompts", "rendering", "settings", "storage", "topics"},
+    {"chat", "faults", "locks", "offline", "prompts", "rendering", "settings", "storage", "topics"},
     # The LLM boundary and the store of answers.
     {"asking", "completions", "transport"},
     {"exchange"},

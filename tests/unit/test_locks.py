@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import StorageError
 from tasks.locks import FileLocks, SingleFlight
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_a_file_system_without_locks_is_an_error(
     async def main() -> None:
         flight = SingleFlight(FileLocks(tmp_path / "locks"))
         monkeypatch.setattr(fcntl, "lockf", no_locks)
-        with pytest.raises(OSError, match="record locks"):
+        with pytest.raises(StorageError, match="record locks"):
             await flight.aacquire_lock(KEY, "me")
         assert not flight.is_locked(KEY)
 
