@@ -60,10 +60,13 @@ def _reach_server(console: Console) -> None:
     """
     url = get_current_settings().api.url
     if url is None:
-        with console.status(
+        doing = (
             "Starting the embedded Prefect server (the first start on a machine makes its"
             " database and takes up to a minute) …"
-        ):
+        )
+        if not console.is_terminal:
+            console.print(doing)
+        with console.status(doing):
             timeout = PREFECT_DEFAULTS["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"]
             SubprocessASGIServer().start(int(timeout))
         return

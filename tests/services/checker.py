@@ -3,8 +3,7 @@
 The endpoint logs each question it was asked and each answer that it has sent whole. A record in
 the store names the request that it answers. A call is *in flight* from when the endpoint was asked
 until its record is whole in the store: first *unanswered*, then *unkept*. Whatever is in flight
-when a process dies may be asked again, and nothing else. Of either sort there are never more than
-the calls that one process may have under way at once.
+when a process dies may be asked again, and nothing else.
 """
 
 from __future__ import annotations
@@ -108,7 +107,8 @@ class PaidOnce:
     """Follows one endpoint and one store over many lives of a process.
 
     Attributes:
-        concurrency: Calls that one process has under way at once, at most.
+        concurrency: Calls that one process has unanswered at once, at most.
+        most: Calls that one process has in flight at once, at most.
         kills: Lives that ended with SIGKILL.
         repeats: Questions that were asked again.
         breaches: What should not have happened, in words.
@@ -120,6 +120,7 @@ class PaidOnce:
     store: Path
     base_url: str
     concurrency: int
+    most: int
     kills: int = 0
     repeats: int = 0
     breaches: list[str] = field(default_factory=list[str])
@@ -169,7 +170,7 @@ class PaidOnce:
             answered = {e["key"] for e in events if e["event"] == "answered"}
             self.unanswered.append(len(lost - answered))
             self.unkept.append(len(lost & answered))
-            if self.unanswered[-1] > self.concurrency or self.unkept[-1] > self.concurrency:
+            if self.unanswered[-1] > self.concurrency or self.in_flight[-1] > self.most:
                 self.breaches.append(
                     f"{self.unanswered[-1]} calls unanswered and {self.unkept[-1]} unkept at a kill"
                 )

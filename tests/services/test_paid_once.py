@@ -38,6 +38,8 @@ pytestmark = pytest.mark.services
 KILLS = int(os.environ.get("PAID_ONCE_KILLS", "10"))
 SEED = int(os.environ.get("PAID_ONCE_SEED", "20261122"))
 CONCURRENCY = 4
+MOST_IN_FLIGHT = 10
+"""One call for each topic: a turn at the endpoint ends before the answer is in the store."""
 CALLS_A_TOPIC = 7
 
 
@@ -75,7 +77,7 @@ def test_kills_at_random_moments_repeat_only_what_was_in_flight(
     the life of the process, the others at any time while calls are made.
     """
     rng = random.Random(SEED)
-    checker = PaidOnce(log, command.store, command.base_url, CONCURRENCY)
+    checker = PaidOnce(log, command.store, command.base_url, CONCURRENCY, MOST_IN_FLIGHT)
     began = time.monotonic()
     whole = command.run(*command.batch(_titles(0)))
     life_s = time.monotonic() - began
@@ -365,7 +367,7 @@ def test_a_run_that_a_worker_ends_keeps_every_answer(
     request = {"topics": topics, "output": str(command.output), "options": options}
     with endpoint_process(log, "--latency", "0.5") as base_url:
         command.base_url = base_url
-        checker = PaidOnce(log, command.store, base_url, CONCURRENCY)
+        checker = PaidOnce(log, command.store, base_url, CONCURRENCY, MOST_IN_FLIGHT)
         with command.started(program=("-c", ENTRYPOINT, json.dumps(request))) as process:
             wait_until(lambda: len(answered(log)) >= 6)
             process.send_signal(number)
