@@ -49,7 +49,8 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
         raise CallsStopped(f"not asked: {session.stopped}", step=ask.step)
     try:
         with store.room_for(ask):
-            state = await cast("Awaitable[State[Any]]", step(ask, return_state=True))
+            async with session.until_kept(ask):
+                state = await cast("Awaitable[State[Any]]", step(ask, return_state=True))
     except StorageFull as full:
         session.stop(full)
         raise CallsStopped(f"not asked: {full}", step=ask.step) from None

@@ -106,6 +106,7 @@ class Call:
         ends: When the deadline of the present form passes, in the event loop's time.
         not_before: When the next attempt may be made, in the event loop's time.
         left_out: Parameters that the last request was made without.
+        turn: Held from before a request until its answer is kept or known to be unusable.
         suspicious: Something that does not look like an endpoint has answered once.
     """
 
@@ -121,6 +122,7 @@ class Call:
     not_before: float = 0.0
     request_id: str | None = None
     left_out: frozenset[str] = frozenset()
+    turn: AsyncExitStack = field(default_factory=AsyncExitStack)
     suspicious: bool = False
     usage: Usage | None = field(default_factory=Usage)
     usd: Decimal | None = Decimal(0)
@@ -264,6 +266,7 @@ class Line:
 
     async def _in_turn(self, call: Call) -> Reply:
         ask, loop = call.ask, asyncio.get_running_loop()
+        await call.turn.aclose()
         bound = input_bound(ask, call.talk)
         worst = self.prices.worst(self.model_for(ask), bound, call.output_tokens)
         expected = bound // 4 + min(call.output_tokens, 2000)
@@ -274,14 +277,17 @@ class Line:
                 self._budget.reserved(worst or Decimal(0), item=ask.item, needed=ask.needed)
             )
             money.actual = Decimal(0)
-            await held.enter_async_context(self.pace.slot(expected, first=call.requests > 0))
+            turn = await held.enter_async_context(AsyncExitStack())
+            await turn.enter_async_context(self.pace.slot(expected, first=call.requests > 0))
             if self._stopped() or self.closed_for(ask):
                 raise PaceStopped
             if call.ends is None:
                 call.ends = queued_at + self._options.deadline_s
             call.ends += loop.time() - queued_at  # waiting for its turn is not the call's time
             async with asyncio.timeout_at(call.ends):
-                return await self._request(call, money, expected)
+                reply = await self._request(call, money, expected)
+            call.turn = turn.pop_all()
+            return reply
 
     async def _request(self, call: Call, money: Reservation, expected: int) -> Reply:
         """Make one HTTP request and book what it took, whatever comes of it."""

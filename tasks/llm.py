@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -84,6 +84,7 @@ class Session:
         self._options = options
         self._backoff_s = backoff_s
         self._calls: dict[str, Call] = {}
+        self._turns: dict[str, AsyncExitStack] = {}
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -113,6 +114,19 @@ class Session:
         known = [usd for usd in worst if usd is not None]
         return max(known) if len(known) == len(worst) else None
 
+    @asynccontextmanager
+    async def until_kept(self, ask: Ask) -> AsyncGenerator[None]:
+        """Let the answer to this hold its turn until the end of the context, when it is kept.
+
+        Calls under way and answers not yet kept are together never more than the concurrency, so
+        that a crash cannot cost more than that.
+        """
+        async with self._turns.setdefault(ask.key, AsyncExitStack()):
+            try:
+                yield
+            finally:
+                self._turns.pop(ask.key, None)
+
     async def answer(self, ask: Ask, accept: Accept) -> Answer:
         """Make one attempt at an answer.
 
@@ -139,6 +153,11 @@ class Session:
         finally:
             if over:
                 self._calls.pop(ask.key, None)
+            kept = self._turns.get(ask.key)
+            if kept is None:
+                await call.turn.aclose()
+            else:
+                kept.push_async_callback(call.turn.pop_all().aclose)
 
     async def _answer(self, call: Call, accept: Accept) -> Answer:
         """Ask the first endpoint that can serve; go on to the next when it no longer can."""

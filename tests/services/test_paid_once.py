@@ -38,7 +38,7 @@ pytestmark = pytest.mark.services
 KILLS = int(os.environ.get("PAID_ONCE_KILLS", "10"))
 SEED = int(os.environ.get("PAID_ONCE_SEED", "20261122"))
 CONCURRENCY = 4
-MOST_IN_FLIGHT = 10
+MOST_IN_FLIGHT = 4
 """One call for each topic: a turn at the endpoint ends before the answer is in the store."""
 CALLS_A_TOPIC = 7
 
