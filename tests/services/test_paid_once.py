@@ -39,7 +39,7 @@ KILLS = int(os.environ.get("PAID_ONCE_KILLS", "10"))
 SEED = int(os.environ.get("PAID_ONCE_SEED", "20261122"))
 CONCURRENCY = 4
 MOST_IN_FLIGHT = 4
-"""One call for each topic: a turn at the endpoint ends before the answer is in the store."""
+"""As many as are under way at once: a call has its turn until its answer is in the store."""
 CALLS_A_TOPIC = 7
 
 
