@@ -21,12 +21,10 @@ from rich.text import Text
 
 from flows.batch import report_batch
 from tasks.environment import PREFECT_DEFAULTS
-from tasks.errors import Interrupted, ServerUnreachable
+from tasks.errors import ServerUnreachable
+from tasks.interruption import GRACE_S
 from tasks.progress import Progress, progress_of_caller
 from tasks.schemas import BatchResult, ReportResult
-
-GRACE_S = 20
-"""Seconds that calls under way may take to end after an interruption."""
 
 
 def run_batch(request: dict[str, Any]) -> tuple[BatchResult, int]:
@@ -86,23 +84,20 @@ def _reach_server(console: Console) -> None:
 class _Terminal:
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.progress = Progress(
-            on_begin=self._catch_signals, on_report=self._show, on_end=self._release_signals
-        )
+        self.progress = Progress(on_report=self._show, on_interrupt=self._interrupt)
         self.began = time.monotonic()
         self.interrupted = 0
-        self._restore: dict[int, Any] = {}
 
     async def run(self, request: dict[str, Any]) -> tuple[BatchResult, int]:
         token = progress_of_caller.set(self.progress)
         try:
             flow: Any = report_batch(**request)
-            self._flow: asyncio.Task[BatchResult] = asyncio.ensure_future(flow)
+            running: asyncio.Task[BatchResult] = asyncio.ensure_future(flow)
             if self.console.is_terminal:
                 with Live(get_renderable=self._line, console=self.console, refresh_per_second=4):
-                    result = await self._flow
+                    result = await running
             else:
-                result = await self._flow
+                result = await running
         except asyncio.CancelledError:
             if not self.interrupted:
                 raise
@@ -112,32 +107,10 @@ class _Terminal:
         self._close(result)
         return result, self.interrupted
 
-    def _catch_signals(self) -> None:
-        """Take SIGINT and SIGTERM over from Prefect while calls are made."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._restore[number] = signal.getsignal(number)
-            loop.add_signal_handler(number, self._interrupt, number)
-
-    def _release_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number, handler in self._restore.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
-
     def _interrupt(self, number: int) -> None:
-        """Make no new call and let those under way end; at the second signal end at once."""
-        name = signal.Signals(number).name
-        if self.interrupted:
-            self._flow.cancel()
-            return
         self.interrupted = number
-        assert self.progress.session is not None
-        self.progress.session.stop(
-            Interrupted(f"interrupted by {name}; run the same command again to go on")
-        )
+        name = signal.Signals(number).name
         self._say(f"[yellow]{name}: no new calls; waiting up to {GRACE_S} s for those under way[/]")
-        asyncio.get_running_loop().call_later(GRACE_S, self._flow.cancel)
 
     def _say(self, markup: str) -> None:
         self.console.print(markup, soft_wrap=True)

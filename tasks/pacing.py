@@ -20,6 +20,9 @@ FIRST_LIMIT = 16
 OPENING_S = 0.25
 """Seconds without a refusal after which an untried endpoint gets twice as many requests."""
 
+LATE_S = 0.05
+"""A timer this late says that this process is busy, and silence nothing about the endpoint."""
+
 PROBE_ROUNDS = 20
 """Rounds of answers at the highest good limit before one more request is tried."""
 
@@ -93,11 +96,12 @@ class PaceStopped(Exception):
 class Pace:
     """Admits requests to one endpoint, first come, first served.
 
-    The limit starts at `FIRST_LIMIT` and doubles every `OPENING_S` while nothing is refused. A
-    refusal shrinks it at once, one step for each burst: by half as long as no answer has shown
-    the new limit to be good, by a tenth later. It then goes half of the way back to the limit
-    that was refused with every round of answers, by one at least, and tries that one more and
-    more rarely; once that brings answers only, it grows on.
+    The limit starts at `FIRST_LIMIT`; while nothing is refused it grows with every answer, and
+    doubles when the endpoint has taken all that was allowed for `OPENING_S`. A refusal shrinks it
+    at once, one step for each burst: by half as long as no answer has shown the new limit to be
+    good, by a tenth later. It then goes half of the way back to the limit that was refused with
+    every round of answers, by one at least, and tries that one more and more rarely; once that
+    brings answers only, it grows on.
 
     Both rates are spread evenly: in any minute there are at most `requests_per_minute` requests,
     and tokens exceed `tokens_per_minute` by no more than the last call's.
@@ -145,7 +149,7 @@ class Pace:
     def leave(self, ceiling: int) -> None:
         """Take a batch's ceiling back."""
         self._ceilings.remove(ceiling)
-        self.ceiling = min(self._ceilings, default=1)
+        self.ceiling = min(self._ceilings, default=self.ceiling)
         if self._ceilings:
             self._admit()
         else:
@@ -204,8 +208,12 @@ class Pace:
             self.peak = max(self.peak, self.in_flight)
             self._reached = max(self._reached, self.in_flight)
             turn.set_result(None)
+            if self._opening:  # all that is allowed has to be out for a while
+                self._opening.cancel()
+                self._opening = None
         if self._waiting and self._untried and self._opening is None:
-            self._opening = self._loop.call_later(OPENING_S, self._open_further)
+            due = self._loop.time() + OPENING_S
+            self._opening = self._loop.call_at(due, self._open_further, due)
 
     @property
     def _untried(self) -> bool:
@@ -222,11 +230,11 @@ class Pace:
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._admit)
 
-    def _open_further(self) -> None:
+    def _open_further(self, due: float) -> None:
         self._opening = None
-        if self._untried:
+        if self._untried and self._loop.time() - due < LATE_S:
             self.limit *= 2
-            self._admit()
+        self._admit()
 
     def spent(self, expected: int, used: int) -> None:
         """Correct the tokens-a-minute account once a call's tokens are known."""
@@ -245,6 +253,10 @@ class Pace:
             return
         self._calm += 1
         self._proven = True
+        if self._untried:
+            self.limit += 1
+            self._admit()
+            return
         if self._bad_limit is None or self.limit >= self.ceiling:
             return
         at_edge = self.limit == self._bad_limit - 1

@@ -15,23 +15,20 @@ class Progress:
     """A batch on its way; `session` has its calls, tokens and cost.
 
     Attributes:
-        on_begin: Called within the flow before the first call.
         on_report: Called with each report's result as it becomes known.
-        on_end: Called within the flow after the last call.
+        on_interrupt: Called with the number of the signal that interrupts the run.
     """
 
     total: int = 0
     session: Session | None = None
     done: list[ReportResult] = field(default_factory=list[ReportResult])
-    on_begin: Callable[[], None] = lambda: None
     on_report: Callable[[ReportResult], None] = lambda _: None
-    on_end: Callable[[], None] = lambda: None
+    on_interrupt: Callable[[int], None] = lambda _: None
 
     def begin(self, session: Session, total: int) -> None:
         """Take note of what is to be done, and by which session."""
         self.session = session
         self.total = total
-        self.on_begin()
 
     def add(self, report: ReportResult) -> None:
         """Take note of a report's result."""

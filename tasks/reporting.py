@@ -21,6 +21,7 @@ from tasks.checking import CheckedBatch
 from tasks.completions import AnswerStore, use_store
 from tasks.errors import ReportsError, StorageError
 from tasks.formatting import format_as_html, format_as_markdown
+from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
 from tasks.progress import Progress, progress_of_caller
 from tasks.publishing import BATCH, Publication, publish_report, publish_run, publish_topics
@@ -56,7 +57,11 @@ class ReportRun:
         self.place = batch.output
         self.store = AnswerStore(location=batch.store)
         self.session = Session(batch.endpoints, batch.plan.options, backoff_s=settings.backoff_s)
-        self.progress = progress_of_caller.get() or Progress()
+        followed = progress_of_caller.get()
+        self.progress = followed or Progress()
+        self.interruption = Interruption(
+            self.session.stop, followed.on_interrupt if followed else None
+        )
         self.results: dict[str, ReportResult] = {}
         self.log = get_run_logger()
         self._started = datetime.now(UTC)
@@ -88,10 +93,8 @@ class ReportRun:
         async with opened, self.session:
             with use_store(self.store), use_session(self.session):
                 self.progress.begin(self.session, total=len(self.batch.topics))
-                try:
+                with self.interruption.heeded():
                     yield self
-                finally:
-                    self.progress.on_end()
 
     async def finish(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
         """See one topic through to its result directory; a failure stays with the topic."""
@@ -225,6 +228,7 @@ class ReportRun:
             self.log.error("the run's pages could not be written: %s", error)
             result = self.result()
         self.log.info("%s: %s", result.status, counts(result))
+        self.interruption.end()
         return result
 
 

@@ -361,7 +361,7 @@ def test_a_signal_does_not_wait_for_an_endpoint_that_hangs(
 def test_a_run_that_a_worker_ends_keeps_every_answer(
     command: CommandLine, log: Path, number: signal.Signals
 ) -> None:
-    """SIGTERM and SIGINT to a flow run's own process lose no more than the calls in flight."""
+    """SIGTERM and SIGINT to a flow run's own process let the calls under way end, and lose none."""
     topics = _titles(1)
     options = {"concurrency": CONCURRENCY}
     request = {"topics": topics, "output": str(command.output), "options": options}
@@ -382,3 +382,4 @@ def test_a_run_that_a_worker_ends_keeps_every_answer(
     assert took < 30
     assert again.status == 0, again.err
     assert checker.breaches == []
+    assert checker.in_flight == [0]

@@ -1,0 +1,81 @@
+"""Ending a run on SIGTERM or Ctrl-C: no new call is made, those under way may end.
+
+Prefect's own handler raises in whatever coroutine runs just then: that one would be lost with the
+answer it holds, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from prefect.exceptions import TerminationSignal
+
+from tasks.errors import Interrupted
+
+GRACE_S = 20
+"""Seconds that calls under way may take to end after an interruption."""
+
+
+class Interruption:
+    """Heeds SIGTERM and SIGINT while calls are made; at the second signal the run ends at once.
+
+    Args:
+        stop: Makes sure that no new call is made.
+        tell: Told the number of the first signal; None: nobody follows the run, and it ends as
+            Prefect would have ended it.
+
+    Attributes:
+        number: The signal's number; 0: none came.
+    """
+
+    def __init__(
+        self, stop: Callable[[Interrupted], None], tell: Callable[[int], None] | None
+    ) -> None:
+        self.number = 0
+        self._stop = stop
+        self._tell = tell
+        self._timer: asyncio.TimerHandle | None = None
+
+    @contextmanager
+    def heeded(self) -> Generator[None]:
+        """Take the signals over from whoever has them; off the main thread they stay theirs."""
+        loop, run = asyncio.get_running_loop(), asyncio.current_task()
+        before: dict[int, Any] = {}
+        with suppress(ValueError, RuntimeError):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(number)
+                loop.add_signal_handler(number, self._interrupt, number, run)
+                before[number] = handler
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.end()
+            raise
+        finally:
+            if self._timer:
+                self._timer.cancel()
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+    def end(self) -> None:
+        """End the run by the signal that came, unless whoever follows it sees to that."""
+        if self.number and self._tell is None:
+            if self.number == signal.SIGINT:
+                raise KeyboardInterrupt
+            raise TerminationSignal(self.number)
+
+    def _interrupt(self, number: int, run: asyncio.Task[Any]) -> None:
+        if self.number:
+            run.cancel()
+            return
+        self.number = number
+        name = signal.Signals(number).name
+        self._stop(Interrupted(f"interrupted by {name}; run the same again to go on"))
+        if self._tell:
+            self._tell(number)
+        self._timer = asyncio.get_running_loop().call_later(GRACE_S, run.cancel)
