@@ -9,18 +9,51 @@ from tasks.environment import set_prefect_defaults
 
 if TYPE_CHECKING:
     from flows.batch import report_batch
+    from flows.branches import branch_batch, parallel_branches
+    from tasks.branches import (
+        AnswerWithThinking,
+        Branch,
+        BranchBatchResult,
+        BranchesResult,
+        BranchOptions,
+        Query,
+        Use,
+    )
     from tasks.options import ReportOptions
     from tasks.schemas import BatchResult, Topic
 
-__all__ = ["BatchResult", "ReportOptions", "Topic", "report_batch"]
+__all__ = [
+    "AnswerWithThinking",
+    "BatchResult",
+    "Branch",
+    "BranchBatchResult",
+    "BranchOptions",
+    "BranchesResult",
+    "Query",
+    "ReportOptions",
+    "Topic",
+    "Use",
+    "branch_batch",
+    "parallel_branches",
+    "report_batch",
+]
 
 set_prefect_defaults()
 
 
 _HOMES = {
+    "AnswerWithThinking": "tasks.branches",
     "BatchResult": "tasks.schemas",
+    "Branch": "tasks.branches",
+    "BranchBatchResult": "tasks.branches",
+    "BranchOptions": "tasks.branches",
+    "BranchesResult": "tasks.branches",
+    "Query": "tasks.branches",
     "ReportOptions": "tasks.options",
     "Topic": "tasks.schemas",
+    "Use": "tasks.branches",
+    "branch_batch": "flows.branches",
+    "parallel_branches": "flows.branches",
     "report_batch": "flows.batch",
 }
 

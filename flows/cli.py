@@ -55,7 +55,55 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
     run.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
     run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    _branches_parser(commands.add_parser("branches", help="put inputs to parallel branches"))
+    _draw_parser(commands.add_parser("draw", help="draw a program of branches, or the report flow"))
     return parser
+
+
+def _branches_parser(branches: argparse.ArgumentParser) -> None:
+    branches.add_argument("queries", nargs="*", metavar="QUERY", help="what to answer")
+    branches.add_argument(
+        "--queries-file", metavar="F", help="inputs as .txt, .yaml, .json or .csv, for a batch"
+    )
+    branches.add_argument(
+        "--branches-file",
+        metavar="F",
+        help="the branches as .yaml or .json; without it two that think and answer",
+    )
+    branches.add_argument(
+        "--merge",
+        choices=("all", "best", "vote", "concat", "synthesize", "any"),
+        help="what becomes of the answers, default: all",
+    )
+    branches.add_argument(
+        "--output", metavar="DIR", help="result directories of a batch, default: answers"
+    )
+    _calling_arguments(branches)
+    branches.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def _calling_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="M", help="model name, or offline for no LLM at all")
+    parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
+    parser.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
+    parser.add_argument("--concurrency", metavar="N", type=int, help="calls at once")
+    parser.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
+    parser.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
+
+
+def _draw_parser(draw: argparse.ArgumentParser) -> None:
+    draw.add_argument(
+        "what",
+        nargs="?",
+        choices=("report-batch", "parallel-branches"),
+        default="parallel-branches",
+        help="default: parallel-branches",
+    )
+    draw.add_argument("--branches-file", metavar="F", help="the branches as .yaml or .json")
+    draw.add_argument(
+        "--merge", choices=("all", "best", "vote", "concat", "synthesize", "any"), help="the merge"
+    )
+    draw.add_argument("--output", metavar="FILE.svg", help="default: standard output")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,8 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from tasks.errors import BadInput
 
+    commands = {"run": _run, "branches": _branches, "draw": _draw}
     try:
-        return _run(chosen)
+        return commands[chosen.command](chosen)
     except BadInput as bad:
         for problem in bad.problems:
             print(f"error: {problem}", file=sys.stderr)  # noqa: T201
@@ -104,6 +153,86 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.json:
         sys.stdout.write(result.model_dump_json(indent=2) + "\n")
     return 128 + signal_number if signal_number else _exit_status(result)
+
+
+def _branches(chosen: argparse.Namespace) -> int:
+    from tasks.checking import check_branches
+    from tasks.options import DEFAULT_MODEL
+    from tasks.settings import Settings
+    from tasks.values import read_program
+
+    if chosen.base_url:
+        os.environ["OPENAI_BASE_URL"] = chosen.base_url
+    program = read_program(chosen.branches_file) if chosen.branches_file else {}
+    given = {
+        "concurrency": chosen.concurrency,
+        "budget_usd": chosen.budget,
+        "deadline_s": chosen.deadline,
+    }
+    options = program.get("options", {})
+    options = {**options, **{name: value for name, value in given.items() if value is not None}}
+    model = chosen.model or program.get("model")
+    request: dict[str, Any] = {
+        "branches": program.get("branches"),
+        "merge": chosen.merge or program.get("merge") or "all",
+        "model": model or (None if chosen.endpoint else DEFAULT_MODEL),
+        "endpoint": chosen.endpoint,
+        "options": options,
+    }
+    inputs: dict[str, Any] = {"queries": chosen.queries, "queries_file": chosen.queries_file}
+    several = bool(chosen.queries_file or chosen.output or len(chosen.queries) != 1)
+    output: dict[str, Any] = {"output": chosen.output or "answers"} if several else {"output": None}
+    if chosen.endpoint is None and not _names_blocks(request):
+        check_branches(**request, **inputs, **output, saved={}, settings=Settings())
+
+    from flows.terminal import run_branch_batch, run_branches
+
+    if several:
+        result, signal_number = run_branch_batch({**request, **inputs, **output})
+    else:
+        result, signal_number = run_branches({**request, "query": chosen.queries[0]})
+    if chosen.json:
+        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
+    if signal_number:
+        return 128 + signal_number
+    status = {"complete": EXIT_COMPLETE, "stopped": EXIT_STOPPED}
+    return status.get(result.status, EXIT_PARTIAL)
+
+
+def _names_blocks(request: dict[str, Any]) -> bool:
+    """Whether saved endpoints are named, which only a Prefect server can look up."""
+    named: list[Any] = [*(request["branches"] or ()), *request["options"].get("fallbacks", ())]
+    return any("endpoint" in item for item in named if isinstance(item, dict))
+
+
+def _draw(chosen: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from tasks.branches import BranchOptions
+    from tasks.drawing import draw_program, draw_reports
+    from tasks.errors import BadInput
+    from tasks.options import DEFAULT_MODEL
+    from tasks.programs import check_program
+    from tasks.values import read_program
+
+    if chosen.what == "report-batch":
+        if chosen.branches_file or chosen.merge:
+            raise BadInput("--branches-file and --merge are for parallel-branches; leave them out")
+        picture = draw_reports()
+    else:
+        file = read_program(chosen.branches_file) if chosen.branches_file else {}
+        options = BranchOptions.model_validate(file.get("options", {}))
+        merge = chosen.merge or file.get("merge") or "all"
+        model = file.get("model") or DEFAULT_MODEL
+        picture = draw_program(check_program(file.get("branches"), merge, model, options))
+    if chosen.output:
+        try:
+            Path(chosen.output).write_text(picture, encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"{chosen.output}: {error.strerror}; give a writable file") from None
+    else:
+        sys.stdout.write(picture)
+    return EXIT_COMPLETE
 
 
 def _exit_status(result: BatchResult) -> int:

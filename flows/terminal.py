@@ -1,4 +1,4 @@
-"""A batch run from a terminal: the Prefect server, live progress, interruption, closing lines."""
+"""A flow run from a terminal: the Prefect server, live progress, interruption, closing lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+from typing import Any, Generic, TypeVar, cast
 
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
@@ -19,16 +21,18 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.text import Text
 
-from flows.batch import report_batch
+from tasks.branches import BranchBatchResult, BranchesResult, InquiryResult
 from tasks.environment import PREFECT_DEFAULTS
 from tasks.errors import ServerUnreachable
 from tasks.interruption import GRACE_S
-from tasks.progress import Progress, progress_of_caller
+from tasks.progress import ItemResult, Progress, progress_of_caller
 from tasks.schemas import BatchResult, ReportResult
+
+Result = TypeVar("Result")
 
 
 def run_batch(request: dict[str, Any]) -> tuple[BatchResult, int]:
-    """Run a batch in this process, shown on stderr.
+    """Run a batch of reports in this process, shown on stderr.
 
     Args:
         request: Parameters of the flow `report_batch`.
@@ -36,10 +40,48 @@ def run_batch(request: dict[str, Any]) -> tuple[BatchResult, int]:
     Returns:
         The result, and the number of the signal that interrupted the run, or 0.
     """
+    console = _console()
+    from flows.batch import report_batch
+
+    return asyncio.run(_Reports(console).run(cast("Any", report_batch)(**request)))
+
+
+def run_branches(request: dict[str, Any]) -> tuple[BranchesResult, int]:
+    """Put one input to branches in this process, shown on stderr.
+
+    Args:
+        request: Parameters of the flow `parallel_branches`.
+
+    Returns:
+        The result, and the number of the signal that interrupted the run, or 0.
+    """
+    console = _console()
+    from flows.branches import parallel_branches
+
+    return asyncio.run(_Branches(console).run(cast("Any", parallel_branches)(**request)))
+
+
+def run_branch_batch(request: dict[str, Any]) -> tuple[BranchBatchResult, int]:
+    """Put many inputs to branches in this process, shown on stderr.
+
+    Args:
+        request: Parameters of the flow `branch_batch`.
+
+    Returns:
+        The result, and the number of the signal that interrupted the run, or 0.
+    """
+    console = _console()
+    from flows.branches import branch_batch
+
+    return asyncio.run(_Inquiries(console).run(cast("Any", branch_batch)(**request)))
+
+
+def _console() -> Console:
+    """The terminal, once a Prefect API answers."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _show_warnings(console)
     _reach_server(console)
-    return asyncio.run(_Terminal(console).run(request))
+    return console
 
 
 def _show_warnings(console: Console) -> None:
@@ -81,18 +123,27 @@ def _reach_server(console: Console) -> None:
         ) from None
 
 
-class _Terminal:
+class _Terminal(ABC, Generic[Result]):
+    """Follows one run of a flow.
+
+    Attributes:
+        items: What the run is made of, in words.
+        interrupted: Number of the signal that interrupted it, or 0.
+    """
+
+    items = ""
+
     def __init__(self, console: Console) -> None:
         self.console = console
         self.progress = Progress(on_report=self._show, on_interrupt=self._interrupt)
         self.began = time.monotonic()
         self.interrupted = 0
 
-    async def run(self, request: dict[str, Any]) -> tuple[BatchResult, int]:
+    async def run(self, flow: Awaitable[Result]) -> tuple[Result, int]:
+        """Run the flow to its end, or to its interruption."""
         token = progress_of_caller.set(self.progress)
         try:
-            flow: Any = report_batch(**request)
-            running: asyncio.Task[BatchResult] = asyncio.ensure_future(flow)
+            running = asyncio.ensure_future(flow)
             if self.console.is_terminal:
                 with Live(get_renderable=self._line, console=self.console, refresh_per_second=4):
                     result = await running
@@ -125,14 +176,45 @@ class _Terminal:
         tokens = spent.usage.input_tokens + spent.usage.output_tokens
         bar = "━" * round(20 * len(progress.done) / max(1, progress.total))
         return Text.from_markup(
-            f"[green]{bar:<20}[/] {len(progress.done)}/{progress.total} topics · calls"
+            f"[green]{bar:<20}[/] {len(progress.done)}/{progress.total} {self.items} · calls"
             f" {spent.made} made, {spent.cached} cached{under_way} · {tokens:,} tokens ·"
             f" {_cost(spent.cost_usd)} · {elapsed:.0f} s"
         )
 
-    def _show(self, report: ReportResult) -> None:
-        at = f"[{len(self.progress.done)}/{self.progress.total}] {report.topic}"
-        at = escape(at if len(at) <= 100 else f"{at[:99]}…")
+    def _at(self, name: str) -> str:
+        at = f"[{len(self.progress.done)}/{self.progress.total}] {' '.join(name.split())}"
+        return escape(at if len(at) <= 100 else f"{at[:99]}…")
+
+    def _figures(self, result: BatchResult | BranchBatchResult | BranchesResult) -> str:
+        calls, usage = result.calls, result.usage
+        return (
+            f"in {result.duration_s:.1f} s:"
+            f" {calls.made} calls made, {calls.cached} cached, {calls.retried} retried;"
+            f" {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out;"
+            f" {_cost(result.cost_usd)}"
+        )
+
+    def _say_what_went_wrong(self, result: BatchResult | BranchBatchResult) -> None:
+        for warning in result.warnings:
+            self._say(f"[yellow]warning:[/] {escape(warning)}")
+        if result.error:
+            self._say(f"[red]stopped:[/] {escape(result.error.message)}")
+
+    @abstractmethod
+    def _show(self, item: ItemResult) -> None:
+        """Say what has become of one item."""
+
+    @abstractmethod
+    def _close(self, result: Result) -> None:
+        """Say what has become of the run."""
+
+
+class _Reports(_Terminal[BatchResult]):
+    items = "topics"
+
+    def _show(self, item: ItemResult) -> None:
+        report = cast("ReportResult", item)
+        at = self._at(report.topic)
         if report.status == "published":
             stop = (report.stop_reason or "").replace("_", " ")
             self._say(
@@ -145,20 +227,55 @@ class _Terminal:
 
     def _close(self, result: BatchResult) -> None:
         published = sum(report.status == "published" for report in result.reports)
-        calls, usage = result.calls, result.usage
-        for warning in result.warnings:
-            self._say(f"[yellow]warning:[/] {escape(warning)}")
-        if result.error:
-            self._say(f"[red]stopped:[/] {escape(result.error.message)}")
-        self._say(
-            f"{published} of {len(result.reports)} reports published in {result.duration_s:.1f} s:"
-            f" {calls.made} calls made, {calls.cached} cached, {calls.retried} retried;"
-            f" {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out;"
-            f" {_cost(result.cost_usd)}"
-        )
+        self._say_what_went_wrong(result)
+        count = f"{published} of {len(result.reports)} reports published"
+        self._say(f"{count} {self._figures(result)}")
         self._say(escape(f"{result.run_directory}/index.html"))
         if published < len(result.reports):
             self._say("Run the same command again to go on; paid answers are used again.")
+
+
+class _Inquiries(_Terminal[BranchBatchResult]):
+    items = "inputs"
+
+    def _show(self, item: ItemResult) -> None:
+        found = cast("InquiryResult", item)
+        mark = {"complete": "[green]✓[/]", "partial": "[yellow]✓[/]"}.get(found.status, "[red]✗[/]")
+        said = f": {escape(found.error.message)}" if found.error else ""
+        self._say(f"{mark} {self._at(found.query)}: {found.answered} answered{said}")
+
+    def _close(self, result: BranchBatchResult) -> None:
+        self._say_what_went_wrong(result)
+        done = sum(item.status == "complete" for item in result.inquiries)
+        count = f"{done} of {len(result.inquiries)} inputs complete"
+        self._say(f"{count} {self._figures(result)}")
+        self._say(escape(f"{result.run_directory}/index.html"))
+        if done < len(result.inquiries):
+            self._say("Run the same command again to go on; paid answers are used again.")
+
+
+class _Branches(_Terminal[BranchesResult]):
+    items = "inputs"
+
+    def _show(self, item: ItemResult) -> None:
+        """One input is shown as a whole, at the end."""
+
+    def _close(self, result: BranchesResult) -> None:
+        for warning in result.warnings:
+            self._say(f"[yellow]warning:[/] {escape(warning)}")
+        for output in result.outputs:
+            mark = "[green]✓[/]" if output.status == "answered" else "[yellow]·[/]"
+            said = output.status.replace("_", " ")
+            if output.status == "failed":
+                mark = "[red]✗[/]"
+            if output.error:
+                said += f": {output.error.message}"
+            self._say(f"{mark} {escape(output.name)}: {escape(said)}")
+        if result.error:
+            self._say(f"[red]not merged:[/] {escape(result.error.message)}")
+        if result.winner:
+            self._say(f"chosen: {escape(result.winner)}")
+        self._say(f"{result.status} {self._figures(result)}")
 
 
 def _cost(usd: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, cast
 
@@ -11,14 +11,18 @@ from prefect import State
 from tasks.asking import Plan, critique_ask, draft_ask, summary_ask
 from tasks.budget import OverBudget
 from tasks.completions import current_store, unsealed
-from tasks.errors import BudgetExhausted, CallsStopped, StorageFull
+from tasks.errors import BudgetExhausted, CallsStopped, NotNeeded, StorageFull
 from tasks.llm import current_session
 from tasks.policies import LLMStep
 from tasks.runner import ending
-from tasks.schemas import Answer, Ask, Topic
+from tasks.schemas import Answer, Ask, StepRecord, Topic
 
 BYTES_A_WORD = 12
 """Generous estimate for reserving money for calls on a draft that is not there yet."""
+
+
+Answerer = Callable[[LLMStep, Ask], Awaitable[tuple[Answer, bool]]]
+"""Answers a question: the answer, and whether it was there already."""
 
 
 class NotKept(Exception):
@@ -56,6 +60,8 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
         raise CallsStopped(f"not asked: {full}", step=ask.step) from None
     if store.lost:
         session.stop(store.lost)
+    if state.is_cancelled():
+        raise NotNeeded(str(state.message), step=ask.step)
     outcome = ending(state)
     if isinstance(outcome, BaseException):
         raise outcome
@@ -63,6 +69,26 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
     if cached:
         session.ledger.reused(ask.item)
     return unsealed(outcome)[0], cached
+
+
+def step_record(
+    ask: Ask, answer: Answer, iteration: int, *, cached: bool, part: str = ""
+) -> StepRecord:
+    """What the manifest says of one answered call."""
+    return StepRecord(
+        step=ask.step,
+        iteration=iteration,
+        part=part,
+        model=answer.model,
+        endpoint=answer.endpoint,
+        prompt_digest=ask.prompt_digest,
+        answer_key=ask.key,
+        cached=cached,
+        attempts=answer.attempts,
+        request_id=answer.request_id,
+        usage=answer.usage,
+        cost_usd=answer.cost_usd,
+    )
 
 
 async def set_aside(plan: Plan, topic: Topic) -> None:
@@ -75,11 +101,8 @@ async def set_aside(plan: Plan, topic: Topic) -> None:
     if session.budget.limit is None:
         return
     text = "x" * (BYTES_A_WORD * plan.options.length_words)
-    asks = (
-        draft_ask(plan, topic),
-        critique_ask(plan, topic, 1, text),
-        summary_ask(plan, topic, text),
-    )
+    asks = [draft_ask(plan, topic), summary_ask(plan, topic, text)]
+    asks += [critique_ask(plan, topic, 1, text, c) for c in plan.options.critics or (None,)]
     amount = sum((session.worst_usd(ask) or Decimal(0) for ask in asks), Decimal(0))
     try:
         await session.budget.allow(topic.slug, amount)

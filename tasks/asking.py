@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
-from pydantic import BaseModel
-
-from tasks.options import ReportOptions
-from tasks.prompts import critic_prompt, reviser_prompt, summarizer_prompt, writer_prompt
-from tasks.schemas import Ask, Critique, Message, Record, Topic
-
-_LEFT_OUT = frozenset(
-    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength"}
-    | {"maxLength", "minItems", "maxItems", "default", "title"}
+from tasks.merging import verdict_form
+from tasks.options import Critic, ReportOptions
+from tasks.prompts import (
+    critic_prompt,
+    judge_prompt,
+    reviser_prompt,
+    summarizer_prompt,
+    writer_prompt,
 )
+from tasks.schemas import OFFLINE, Ask, Critique, Message, PanelCritique, Record, Topic
+from tasks.structured import model_form
 
 
 class Plan(Record):
@@ -26,70 +28,103 @@ class Plan(Record):
     options: ReportOptions
 
 
-def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a model as strict structured output takes it.
-
-    Every field is required and no other is allowed; defaults, titles and bounds, which some
-    endpoints reject, are left out and enforced here when the answer is read.
-    """
-
-    def strict(node: Any) -> Any:
-        if isinstance(node, list):
-            return [strict(part) for part in cast("list[Any]", node)]
-        if not isinstance(node, dict):
-            return node
-        found: dict[str, Any] = {
-            name: {field: strict(part) for field, part in value.items()}
-            if name in ("properties", "$defs")
-            else strict(value)
-            for name, value in cast("dict[str, Any]", node).items()
-            if name not in _LEFT_OUT
-        }
-        if found.get("type") == "object" and "properties" in found:
-            found["required"] = list(found["properties"])
-            found["additionalProperties"] = False
-        return found
-
-    schema = strict(model.model_json_schema())
-    schema.pop("description", None)
-    return schema
+CRITIQUE = model_form(Critique)
+"""The form that a critic must answer in."""
 
 
-CRITIQUE_SCHEMA = strict_schema(Critique)
+BEST_DRAFT = (
+    "Which draft is the best start for a report that readers rely on? Clarity, structure, depth,"
+    " accuracy and engagement count alike; what could be mended easily counts little."
+)
 
 
 def _ask(
-    plan: Plan, topic: Topic, step: str, iteration: int, messages: tuple[Message, ...], **more: Any
+    plan: Plan,
+    topic: Topic,
+    step: str,
+    iteration: int,
+    messages: tuple[Message, ...],
+    part: str = "",
+    **more: Any,
 ) -> Ask:
     options = plan.options
-    return Ask(
-        step=step,
-        label=f"{topic.slug} / {iteration} / {step}" if iteration else f"{topic.slug} / {step}",
-        item=topic.slug,
-        endpoint=plan.endpoint,
-        model=options.models(plan.model)[step],
-        messages=messages,
-        max_output_tokens=options.max_output_tokens,
-        temperature=options.temperature,
+    where = [topic.slug, str(iteration) if iteration else "", step, part]
+    asked: dict[str, Any] = {
+        "endpoint": plan.endpoint,
+        "model": options.models(plan.model)[step],
+        "max_output_tokens": options.max_output_tokens,
+        "temperature": options.temperature,
         **more,
+    }
+    if plan.model == OFFLINE:
+        asked["model"] = OFFLINE
+    label = " / ".join(filter(None, where))
+    return Ask(step=step, label=label, item=topic.slug, messages=messages, **asked)
+
+
+def draft_ask(plan: Plan, topic: Topic, candidate: int = 1) -> Ask:
+    """Ask for a first draft; of several candidates only the first is needed."""
+    variant = "" if candidate == 1 else str(candidate)
+    return _ask(
+        plan,
+        topic,
+        "draft",
+        0,
+        writer_prompt(topic, plan.options, variant),
+        part=f"candidate {candidate}" if plan.options.candidates > 1 else "",
+        variant=variant,
+        needed=candidate == 1,
     )
 
 
-def draft_ask(plan: Plan, topic: Topic) -> Ask:
-    """Ask for the first draft."""
-    return _ask(plan, topic, "draft", 0, writer_prompt(topic, plan.options))
+def judge_ask(plan: Plan, topic: Topic, drafts: Sequence[str], turn: int) -> Ask:
+    """Ask a judge to compare first drafts, in the order given."""
+    form = verdict_form(len(drafts))
+    options = plan.options
+    task = (
+        f"A report of about {options.length_words} words in {options.language} for"
+        f" {options.audience}.\nTopic: {topic.title}"
+    )
+    if topic.guidance:
+        task += f"\nPoints to cover: {topic.guidance}"
+    return _ask(
+        plan,
+        topic,
+        "judge",
+        0,
+        judge_prompt(BEST_DRAFT, task, drafts),
+        part=f"order {turn}",
+        output_name="verdict",
+        output_schema=form.schema,
+        accept=form.accept,
+        needed=False,
+    )
 
 
-def critique_ask(plan: Plan, topic: Topic, iteration: int, draft: str) -> Ask:
-    """Ask for a critique of a draft; without the first one no draft can be published."""
+def critique_ask(
+    plan: Plan, topic: Topic, iteration: int, draft: str, critic: Critic | None = None
+) -> Ask:
+    """Ask for a critique of a draft; without the first one no draft can be published.
+
+    Args:
+        plan: The batch's models and options.
+        topic: What the report is about.
+        iteration: Which round of critique this is, 1-based.
+        draft: The text to judge.
+        critic: The member of the panel who is asked; None: the only critic.
+    """
+    asked: dict[str, Any] = {"model": critic.model} if critic and critic.model else {}
     return _ask(
         plan,
         topic,
         "critique",
         iteration,
-        critic_prompt(topic, plan.options, draft),
+        critic_prompt(topic, plan.options, draft, critic),
+        part=critic.name if critic else "",
+        **asked,
         output_name="critique",
-        output_schema=CRITIQUE_SCHEMA,
+        output_schema=CRITIQUE.schema,
+        accept=CRITIQUE.accept,
         needed=iteration == 1,
     )
 
@@ -99,17 +134,18 @@ def revise_ask(
     topic: Topic,
     iteration: int,
     draft: str,
-    critique: Critique,
-    setbacks: list[Critique],
+    critique: Critique | PanelCritique,
+    setbacks: Sequence[Critique | PanelCritique],
 ) -> Ask:
     """Ask for a revision of the best draft so far, by its critique."""
     against = "\n".join(c.model_dump_json(include={"improvements", "summary"}) for c in setbacks)
+    judged = critique.model_dump_json(indent=1, include=set(Critique.model_fields))
     return _ask(
         plan,
         topic,
         "revise",
         iteration,
-        reviser_prompt(topic, plan.options, draft, critique.model_dump_json(indent=1), against),
+        reviser_prompt(topic, plan.options, draft, judged, against),
         needed=False,
     )
 

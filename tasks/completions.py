@@ -205,7 +205,7 @@ class AnswerStore(WritableFileSystem):
 
         Results that are not answers are not kept here.
         """
-        if not _KEY.fullmatch(path):
+        if not _KEY.fullmatch(path) or not _is_answer(path, content):
             return
         self._unkept[path] = content
         for attempt in range(1, ATTEMPTS + 1):
@@ -325,6 +325,15 @@ def _checked(path: str, record: bytes) -> str:
             return result
         case _:
             raise ValueError("not one of our records")
+
+
+def _is_answer(path: str, record: bytes) -> bool:
+    """Whether it is a record of ours; a cancelled step leaves one without an answer."""
+    try:
+        unsealed(json.loads(_checked(path, record)))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def remove_oldest(store: Path, most_bytes: int, used: Container[str]) -> int:

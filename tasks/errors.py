@@ -14,6 +14,7 @@ ReportsError
 │   ├── AnswerUnusable       item: empty, not text, too large, or invalid after re-asking
 │   ├── CallsStopped         not started: the batch is ending, no new call is made
 │   ├── BudgetExhausted      not started: the worst case of the call exceeds what is left
+│   ├── NotNeeded            not started: another branch has answered, and one is enough
 │   └── FatalCallError       fatal: no further call can succeed
 │       ├── KeyRejected  ModelNotFound  QuotaExhausted  CertificateRefused
 │       ├── NotAnEndpoint    a login page, a proxy or a redirect answers
@@ -164,6 +165,12 @@ class CallsStopped(CallError):
 
 class BudgetExhausted(CallError):
     """The worst case of this call exceeds what is left of the budget; it was not made."""
+
+    reach = "not_started"
+
+
+class NotNeeded(CallError):
+    """Another branch has answered, and one is enough; this call was not made or was given up."""
 
     reach = "not_started"
 

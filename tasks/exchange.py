@@ -44,7 +44,7 @@ from tasks.faults import (
     used_up_s,
 )
 from tasks.ledger import Ledger
-from tasks.options import ReportOptions
+from tasks.options import CallOptions
 from tasks.pacing import PaceStopped, shared_pace
 from tasks.pricing import PriceList
 from tasks.schemas import Ask, Message, Price, Usage
@@ -171,7 +171,7 @@ class Line:
     def __init__(
         self,
         endpoint: Endpoint,
-        options: ReportOptions,
+        options: CallOptions,
         budget: Budget,
         ledger: Ledger,
         stopped: Callable[[], Exception | None],

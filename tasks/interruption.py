@@ -44,6 +44,7 @@ class Interruption:
     def heeded(self) -> Generator[None]:
         """Take the signals over from whoever has them; off the main thread they stay theirs."""
         loop, run = asyncio.get_running_loop(), asyncio.current_task()
+        assert run is not None
         before: dict[int, Any] = {}
         with suppress(ValueError, RuntimeError):
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -39,8 +39,9 @@ from tasks.errors import (
 from tasks.exchange import Call, Endpoint, Line, LineClosed
 from tasks.faults import Unsupported
 from tasks.ledger import Ledger
-from tasks.options import ReportOptions
+from tasks.options import CallOptions
 from tasks.schemas import Answer, Ask, Message
+from tasks.structured import Invalid
 
 MAX_ATTEMPTS = 3
 MAX_REASKS = 2
@@ -53,14 +54,6 @@ Answer again, completely and in the required form, and return nothing else."""
 logger = logging.getLogger(__name__)
 
 
-class Invalid(Exception):
-    """The answer does not fit; the text says why, for the model to read."""
-
-
-Accept = Callable[[str], str]
-"""Turns an answer's text into the form that is kept, or raises `Invalid`."""
-
-
 class Session:
     """A batch's access to its endpoints; used as an async context manager on one event loop.
 
@@ -68,16 +61,22 @@ class Session:
         endpoints: Where to ask, in order: the next is used when one can no longer serve.
         options: The batch's options: concurrency, deadline, budget, rate limits, prices.
         backoff_s: Longest wait before a second attempt; the third may wait twice as long.
+        beside: Another session of the same run, to share its accounts and budget.
 
     Attributes:
         stopped: Why no further call is made; None: calls are made.
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], options: ReportOptions, *, backoff_s: float = 1.0
+        self,
+        endpoints: Sequence[Endpoint],
+        options: CallOptions,
+        *,
+        backoff_s: float = 1.0,
+        beside: Session | None = None,
     ) -> None:
-        self.ledger = Ledger()
-        self.budget = Budget(options.budget_usd)
+        self.ledger = beside.ledger if beside else Ledger()
+        self.budget = beside.budget if beside else Budget(options.budget_usd)
         self.stopped: ReportsError | None = None
         self.lines: list[Line] = []
         self._endpoints = endpoints
@@ -127,12 +126,8 @@ class Session:
             finally:
                 self._turns.pop(ask.key, None)
 
-    async def answer(self, ask: Ask, accept: Accept) -> Answer:
+    async def answer(self, ask: Ask) -> Answer:
         """Make one attempt at an answer.
-
-        Args:
-            ask: The question.
-            accept: Checks the text and gives the form to keep.
 
         Raises:
             EndpointUnavailable: Another attempt may succeed; ask again.
@@ -141,7 +136,7 @@ class Session:
         call = self._calls.setdefault(ask.key, Call(ask, ask.max_output_tokens))
         over = True
         try:
-            answer = await self._answer(call, accept)
+            answer = await self._answer(call)
             self.ledger.answered(ask.item)
             return answer
         except CallError as error:
@@ -159,7 +154,7 @@ class Session:
             else:
                 kept.push_async_callback(call.turn.pop_all().aclose)
 
-    async def _answer(self, call: Call, accept: Accept) -> Answer:
+    async def _answer(self, call: Call) -> Answer:
         """Ask the first endpoint that can serve; go on to the next when it no longer can."""
         while True:
             if self.stopped:
@@ -171,7 +166,7 @@ class Session:
                 self.stop(closed)
                 raise closed
             try:
-                answer = await self._pursue(call, line, accept)
+                answer = await self._pursue(call, line)
             except LineClosed:
                 call.go_elsewhere()
             except CallError as error:
@@ -190,7 +185,7 @@ class Session:
                 line.failed_in_a_row = 0
                 return answer
 
-    async def _pursue(self, call: Call, line: Line, accept: Accept) -> Answer:
+    async def _pursue(self, call: Call, line: Line) -> Answer:
         """Ask, and ask again while it is the answer itself that falls short."""
         ask = call.ask
         while True:
@@ -209,7 +204,7 @@ class Session:
                 call.begin_anew()
                 continue
             try:
-                text = accept(reply.text)
+                text = ask.accept(reply.text)
             except Invalid as problem:
                 if call.reasks == MAX_REASKS:
                     raise AnswerUnusable(

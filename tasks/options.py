@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -20,27 +20,8 @@ class Fallback(Record):
     )
 
 
-class ReportOptions(Record):
-    """Everything about a batch beyond topics, rounds, threshold, model and output.
-
-    Fields in `IN_PROMPT` reach the model and so decide which earlier answers fit; the others only
-    steer how a run goes and never cause an answer to be bought again.
-    """
-
-    IN_PROMPT: ClassVar[frozenset[str]] = frozenset(
-        {
-            "writer_model",
-            "critic_model",
-            "summary_model",
-            "language",
-            "audience",
-            "length_words",
-            "house_style",
-            "max_output_tokens",
-            "temperature",
-            "templates",
-        }
-    )
+class CallOptions(Record):
+    """How a run calls models, and where it keeps what they answer; shared by all flows."""
 
     concurrency: int = Field(
         default=8, ge=1, le=1000, description="LLM calls under way at once, at most."
@@ -55,38 +36,6 @@ class ReportOptions(Record):
         gt=0,
         le=3600,
         description="Seconds one LLM call may take, retries included.",
-    )
-    writer_model: str | None = Field(
-        default=None, description="Model for drafts and revisions. Empty: the batch's model."
-    )
-    critic_model: str | None = Field(
-        default=None, description="Model for critiques. Empty: the batch's model."
-    )
-    summary_model: str | None = Field(
-        default=None, description="Model for executive summaries. Empty: the batch's model."
-    )
-    plateau: int | None = Field(
-        default=None,
-        ge=1,
-        le=10,
-        description="Stop after this many rounds without a better score. Empty: off.",
-    )
-    language: str = Field(
-        default="English", min_length=1, max_length=100, description="Language of the reports."
-    )
-    audience: str = Field(
-        default="informed readers who are not specialists",
-        min_length=1,
-        max_length=500,
-        description="Who the reports are for.",
-    )
-    length_words: int = Field(
-        default=1200, ge=100, le=10_000, description="Length of a report to aim at, in words."
-    )
-    house_style: str = Field(
-        default="",
-        max_length=10_000,
-        description="Rules of style that every report must follow, in plain words.",
     )
     max_output_tokens: int = Field(
         default=16_000,
@@ -117,9 +66,6 @@ class ReportOptions(Record):
         description="Other models or endpoints, in order, for when one can no longer serve: key"
         " rejected, quota used up, model gone, endpoint down.",
     )
-    templates: str | None = Field(
-        default=None, description="Folder whose templates replace the packaged ones, by name."
-    )
     store: str | None = Field(
         default=None,
         description="Where paid answers are kept: a folder or s3://bucket/prefix. Empty: the"
@@ -142,19 +88,143 @@ class ReportOptions(Record):
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+
+class Critic(Record):
+    """One member of a panel of critics, who judges drafts from one point of view."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=60,
+        description="Short name, unique in the panel: a criterion or a persona.",
+        json_schema_extra={"position": 0},
+    )
+    focus: str = Field(
+        min_length=1,
+        max_length=5000,
+        description="What this critic judges, in plain words.",
+        json_schema_extra={"position": 1},
+    )
+    model: str | None = Field(
+        default=None,
+        description="Model of this critic. Empty: the batch's critic model.",
+        json_schema_extra={"position": 2},
+    )
+    weight: float = Field(
+        default=1,
+        gt=0,
+        le=100,
+        description="Weight of this critic's score where scores are weighted.",
+        json_schema_extra={"position": 3},
+    )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class ReportOptions(CallOptions):
+    """Everything about a batch of reports beyond topics, rounds, threshold, model and output.
+
+    Fields in `IN_PROMPT` reach the model and so decide which earlier answers fit; the others only
+    steer how a run goes and never cause an answer to be bought again.
+    """
+
+    IN_PROMPT: ClassVar[frozenset[str]] = frozenset(
+        {
+            "writer_model",
+            "critic_model",
+            "summary_model",
+            "language",
+            "audience",
+            "length_words",
+            "house_style",
+            "max_output_tokens",
+            "temperature",
+            "templates",
+            "judge_model",
+            "critics",
+            "critics_merge",
+        }
+    )
+
+    writer_model: str | None = Field(
+        default=None, description="Model for drafts and revisions. Empty: the batch's model."
+    )
+    critic_model: str | None = Field(
+        default=None, description="Model for critiques. Empty: the batch's model."
+    )
+    summary_model: str | None = Field(
+        default=None, description="Model for executive summaries. Empty: the batch's model."
+    )
+    candidates: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="Independent first drafts of each report; a judge picks the one to refine."
+        " Each costs a call, and the judge one for each.",
+    )
+    judge_model: str | None = Field(
+        default=None, description="Model that picks among candidates. Empty: the batch's model."
+    )
+    critics: tuple[Critic, ...] = Field(
+        default=(),
+        max_length=20,
+        description="A panel: each critic judges every draft from its own point of view, at the"
+        " same time. Empty: one critic judges all five criteria.",
+    )
+    critics_merge: Literal["mean", "median", "minimum", "weighted"] = Field(
+        default="mean", description="How the scores of a panel become the draft's score."
+    )
+    plateau: int | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description="Stop after this many rounds without a better score. Empty: off.",
+    )
+    language: str = Field(
+        default="English", min_length=1, max_length=100, description="Language of the reports."
+    )
+    audience: str = Field(
+        default="informed readers who are not specialists",
+        min_length=1,
+        max_length=500,
+        description="Who the reports are for.",
+    )
+    length_words: int = Field(
+        default=1200, ge=100, le=10_000, description="Length of a report to aim at, in words."
+    )
+    house_style: str = Field(
+        default="",
+        max_length=10_000,
+        description="Rules of style that every report must follow, in plain words.",
+    )
+    templates: str | None = Field(
+        default=None, description="Folder whose templates replace the packaged ones, by name."
+    )
+
     @field_validator("house_style", mode="before")
     @classmethod
     def _no_style(cls, value: object) -> object:
         return "" if value is None else value
 
+    @field_validator("critics")
+    @classmethod
+    def _distinct(cls, critics: tuple[Critic, ...]) -> tuple[Critic, ...]:
+        names = [critic.name.casefold() for critic in critics]
+        if len(set(names)) < len(names):
+            raise ValueError("two critics have the same name; rename one of them")
+        return critics
+
     def models(self, model: str) -> dict[str, str]:
         """The model of each step, given the batch's."""
         if model == OFFLINE:
-            return dict.fromkeys(("draft", "critique", "revise", "summary"), OFFLINE)
+            return dict.fromkeys(("draft", "critique", "revise", "summary", "judge"), OFFLINE)
         writer = self.writer_model or model
         return {
             "draft": writer,
             "critique": self.critic_model or model,
             "revise": writer,
             "summary": self.summary_model or model,
+            "judge": self.judge_model or model,
         }

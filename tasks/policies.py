@@ -46,7 +46,7 @@ def worth_repeating(task: Task[..., Any], task_run: TaskRun, state: State[Any]) 
     return isinstance(state.data, ReportsError) and state.data.reach == "retry"
 
 
-def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer]]) -> LLMStep:
+def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer | State[Any]]]) -> LLMStep:
     """Make an LLM call a Prefect task: cached by its question, repeated while that may help.
 
     The waits between attempts are the session's, which sees every caller; hence no delay here.

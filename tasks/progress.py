@@ -6,8 +6,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from tasks.branches import InquiryResult
 from tasks.llm import Session
 from tasks.schemas import ReportResult
+
+ItemResult = ReportResult | InquiryResult
 
 
 @dataclass
@@ -21,8 +24,8 @@ class Progress:
 
     total: int = 0
     session: Session | None = None
-    done: list[ReportResult] = field(default_factory=list[ReportResult])
-    on_report: Callable[[ReportResult], None] = lambda _: None
+    done: list[ItemResult] = field(default_factory=list[ItemResult])
+    on_report: Callable[[ItemResult], None] = lambda _: None
     on_interrupt: Callable[[int], None] = lambda _: None
 
     def begin(self, session: Session, total: int) -> None:
@@ -30,7 +33,7 @@ class Progress:
         self.session = session
         self.total = total
 
-    def add(self, report: ReportResult) -> None:
+    def add(self, report: ItemResult) -> None:
         """Take note of a report's result."""
         self.done.append(report)
         self.on_report(report)

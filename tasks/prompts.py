@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
@@ -30,7 +30,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tasks.errors import BadInput
-from tasks.options import ReportOptions
+from tasks.options import Critic, ReportOptions
 from tasks.schemas import Message, Topic
 
 PROMPTS = ("writer", "critic", "reviser", "summarizer")
@@ -39,7 +39,7 @@ MAX_RENDER_S = 2.0
 
 _OWN_TAGS = (
     "topic|guidance|house_style|draft|critique|setbacks|report|query|schema|variant"
-    "|candidate|instructions|problem"
+    "|candidate|input|instructions|problem"
 )
 _UNSEEN = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
 
@@ -193,9 +193,16 @@ def writer_prompt(topic: Topic, options: ReportOptions, variant: str = "") -> tu
     return _messages("writer", options.templates, values)
 
 
-def critic_prompt(topic: Topic, options: ReportOptions, draft: str) -> tuple[Message, ...]:
-    """The messages that ask for a critique of a draft."""
-    values = {**_wishes(topic, options), "draft": draft}
+def critic_prompt(
+    topic: Topic, options: ReportOptions, draft: str, critic: Critic | None = None
+) -> tuple[Message, ...]:
+    """The messages that ask for a critique of a draft, from one critic's point of view if any."""
+    values = {
+        **_wishes(topic, options),
+        "draft": draft,
+        "critic": critic.name if critic else "",
+        "focus": critic.focus if critic else "",
+    }
     return _messages("critic", options.templates, values)
 
 
@@ -224,6 +231,42 @@ def summarizer_prompt(topic: Topic, options: ReportOptions, report: str) -> tupl
     """The messages that ask for the executive summary of a report."""
     values = {**_wishes(topic, options), "report": report}
     return _messages("summarizer", options.templates, values)
+
+
+def branch_prompt(
+    instructions: str, query: str, inputs: Sequence[tuple[str, str]], variant: str
+) -> tuple[Message, ...]:
+    """The messages that put an input to a branch.
+
+    Args:
+        instructions: What the branch is to do; written by the program's author.
+        query: The input.
+        inputs: What it reads of other branches: names and texts.
+        variant: Which of several equal branches this is; empty: the first.
+    """
+    values = {
+        "instructions": instructions,
+        "query": query,
+        "inputs": [{"name": name, "text": text} for name, text in inputs],
+        "variant": variant,
+    }
+    return _messages("branch", None, values)
+
+
+def judge_prompt(instructions: str, query: str, candidates: Sequence[str]) -> tuple[Message, ...]:
+    """The messages that have candidates compared, in the order given."""
+    values = {"instructions": instructions, "query": query, "candidates": list(candidates)}
+    return _messages("judge", None, values)
+
+
+def synthesizer_prompt(
+    instructions: str, query: str, inputs: Sequence[tuple[str, str]]
+) -> tuple[Message, ...]:
+    """The messages that have answers combined: names and texts of what was answered."""
+    parts = [{"name": name, "text": text} for name, text in inputs]
+    return _messages(
+        "synthesizer", None, {"instructions": instructions, "query": query, "inputs": parts}
+    )
 
 
 def check_templates(options: ReportOptions) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -168,25 +167,31 @@ def publish_run(place: Place, result: BatchResult) -> None:
     publish_topics(place, result)
     place.write(f"{result.run_id}/index.html", run_page(result).encode())
     place.write(f"{result.run_id}/{BATCH}", pretty_json(result))
-    place.write("index.html", runs_page(run_entries(place, {result.run_id: result})).encode())
+    publish_index(place)
 
 
-def run_entries(place: Place, known: Mapping[str, BatchResult]) -> list[RunEntry]:
+def publish_index(place: Place) -> None:
+    """Write the page of all runs."""
+    place.write("index.html", runs_page(run_entries(place)).encode())
+
+
+def run_entries(place: Place) -> list[RunEntry]:
     """All runs under a place, newest first; an unfinished one has no figures."""
     entries: list[RunEntry] = []
     for run_id in reversed(place.names()):
         if "." in run_id:
             continue
-        result = known.get(run_id) or _read_result(place, run_id)
+        result = _read_result(place, run_id)
         if result is None and not place.names(run_id):
             continue
+        items = [] if result is None else result.reports or result.inquiries
         entries.append(
             RunEntry(
                 run_id=run_id,
                 started=result.started if result else None,
                 status=result.status if result else None,
-                published=sum(r.status == "published" for r in result.reports) if result else 0,
-                total=len(result.reports) if result else 0,
+                published=sum(item.status in ("published", "complete") for item in items),
+                total=len(items),
                 cost_usd=result.cost_usd if result else None,
                 state="finished" if result else "unfinished",
             )
@@ -194,9 +199,25 @@ def run_entries(place: Place, known: Mapping[str, BatchResult]) -> list[RunEntry
     return entries
 
 
-def _read_result(place: Place, run_id: str) -> BatchResult | None:
+class _Listed(BaseModel):
+    """One report, or one input of branches, as far as the page of all runs tells."""
+
+    status: str
+
+
+class _Finished(BaseModel):
+    """A finished run of either kind, as far as the page of all runs tells."""
+
+    started: datetime
+    status: str
+    cost_usd: Decimal | None
+    reports: list[_Listed] = []
+    inquiries: list[_Listed] = []
+
+
+def _read_result(place: Place, run_id: str) -> _Finished | None:
     body = place.read(f"{run_id}/{BATCH}")
     try:
-        return BatchResult.model_validate_json(body) if body else None
+        return _Finished.model_validate_json(body) if body else None
     except ValidationError:
         return None

@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prefect import task
 from prefect.transactions import CommitMode, atransaction
 
-from tasks.answering import NotKept, ask_model, read_store, set_aside
-from tasks.asking import Plan, critique_ask, draft_ask, revise_ask
-from tasks.errors import BudgetExhausted
-from tasks.judging import critique_content
+from tasks.answering import Answerer, NotKept, ask_model, read_store, set_aside, step_record
+from tasks.asking import Plan, critique_ask, draft_ask, judge_ask, revise_ask
+from tasks.branches import Ranking
+from tasks.errors import BudgetExhausted, CallsStopped, ReportsError
+from tasks.judging import critique_content, judge_candidates
 from tasks.llm import current_session
+from tasks.merging import orders, ranked
+from tasks.options import Critic
+from tasks.panels import merged_critique
 from tasks.policies import LOCAL_STEP, LLMStep
-from tasks.schemas import Answer, Ask, Critique, Draft, Refined, StepRecord, StopReason, Topic
+from tasks.schemas import (
+    Ask,
+    Candidate,
+    CriticOpinion,
+    Critique,
+    Draft,
+    PanelCritique,
+    Refined,
+    StepRecord,
+    StopReason,
+    Topic,
+)
 from tasks.writing import generate_initial_draft, revise_content
 
 logger = logging.getLogger(__name__)
 
-Answerer = Callable[[LLMStep, Ask], Awaitable[tuple[Answer, bool]]]
-"""Answers a question: the answer, and whether it was there already."""
+
+@dataclass(frozen=True)
+class _Call:
+    """One question on its way: the task that asks it, and where it stands in the report."""
+
+    step: LLMStep
+    ask: Ask
+    iteration: int = 0
+    part: str = ""
 
 
 @dataclass
@@ -33,13 +57,41 @@ class _Work:
     answerer: Answerer
     drafts: list[Draft] = field(default_factory=list[Draft])
     steps: list[StepRecord] = field(default_factory=list[StepRecord])
+    candidates: tuple[Candidate, ...] = ()
     created: int = 0
 
     async def answer(self, step: LLMStep, ask: Ask, iteration: int) -> str:
-        answer, cached = await self.answerer(step, ask)
-        self.steps.append(step_record(ask, answer, iteration, cached=cached))
-        self.created = max(self.created, answer.created)
-        return answer.text
+        """The answer to one question."""
+        (text,) = await self.answers([_Call(step, ask, iteration)])
+        if isinstance(text, ReportsError):
+            raise text
+        return text
+
+    async def answers(self, calls: Sequence[_Call]) -> list[str | ReportsError]:
+        """The answers to questions asked at the same time; a failure stands in its place.
+
+        Raises:
+            NotKept: The answers are read from the store, and one is not there.
+            ReportsError: The batch cannot go on.
+        """
+        found = await asyncio.gather(
+            *(self.answerer(call.step, call.ask) for call in calls), return_exceptions=True
+        )
+        texts: list[str | ReportsError] = []
+        for call, outcome in zip(calls, found, strict=True):
+            if isinstance(outcome, ReportsError) and outcome.reach != "fatal":
+                texts.append(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                answer, cached = outcome
+                record = step_record(
+                    call.ask, answer, call.iteration, cached=cached, part=call.part
+                )
+                self.steps.append(record)
+                self.created = max(self.created, answer.created)
+                texts.append(answer.text)
+        return texts
 
     @property
     def best(self) -> Draft:
@@ -52,12 +104,99 @@ class _Work:
         self.drafts.append(draft)
         return draft
 
-    def judge(self, critique: Critique) -> Draft:
-        judged = self.drafts[-1].model_copy(
-            update={"critique": critique, "score": float(critique.score)}
+    async def first_draft(self) -> str:
+        """The first draft; of several candidates the one that a judge prefers."""
+        plan, topic, count = self.plan, self.topic, self.plan.options.candidates
+        numbers = range(1, count + 1)
+        asks = [draft_ask(plan, topic, number) for number in numbers]
+        found = await self.answers(
+            [
+                _Call(generate_initial_draft, ask, part=f"candidate {n}" if count > 1 else "")
+                for n, ask in zip(numbers, asks, strict=True)
+            ]
         )
+        drafts = {n: text for n, text in zip(numbers, found, strict=True) if isinstance(text, str)}
+        if not drafts:
+            raise next(error for error in found if isinstance(error, ReportsError))
+        if count == 1:
+            return drafts[1]
+        ranking = await self._ranking(drafts)
+        chosen = int(ranking[0].name) if ranking else min(drafts)
+        judged = {int(r.name): r for r in ranking}
+        self.candidates = tuple(
+            Candidate(
+                number=n,
+                text=text,
+                chosen=n == chosen,
+                score=judged[n].score if n in judged else None,
+                reasons=judged[n].reasons if n in judged else (),
+            )
+            for n, text in drafts.items()
+        )
+        logger.info("%s: candidate %d of %d is refined", topic.slug, chosen, count)
+        return drafts[chosen]
+
+    async def _ranking(self, drafts: Mapping[int, str]) -> list[Ranking]:
+        """The candidates, best first; empty when the judge cannot tell, or there is no choice."""
+        numbers = list(drafts)
+        if len(numbers) == 1:
+            return []
+        turns = orders(len(numbers))
+        calls = [
+            _Call(
+                judge_candidates,
+                judge_ask(self.plan, self.topic, [drafts[numbers[i]] for i in order], turn),
+                part=f"order {turn}",
+            )
+            for turn, order in enumerate(turns, start=1)
+        ]
+        verdicts = await self.answers(calls)
+        for error in verdicts:
+            if isinstance(error, ReportsError):
+                logger.warning("%s: candidates were not judged: %s", self.topic.slug, error)
+                return []
+        read = [json.loads(verdict) for verdict in verdicts if isinstance(verdict, str)]
+        return ranked([str(n) for n in numbers], list(zip(turns, read, strict=True)))
+
+    async def judge(self, iteration: int) -> Draft:
+        """Have the latest draft scored, by the critic or by the panel."""
+        plan, topic, latest = self.plan, self.topic, self.drafts[-1]
+        panel = plan.options.critics
+        if panel:
+            critique = await self._panel(iteration, panel, latest.text)
+        else:
+            ask = critique_ask(plan, topic, iteration, latest.text)
+            said = await self.answer(critique_content, ask, iteration)
+            critique = Critique.model_validate_json(said)
+        judged = latest.model_copy(update={"critique": critique, "score": float(critique.score)})
         self.drafts[-1] = judged
         return judged
+
+    async def _panel(self, iteration: int, panel: Sequence[Critic], text: str) -> PanelCritique:
+        """Have a draft judged by every critic at the same time; one that fails is left out."""
+        asks = [critique_ask(self.plan, self.topic, iteration, text, critic) for critic in panel]
+        said = await self.answers(
+            [
+                _Call(critique_content, ask, iteration, critic.name)
+                for ask, critic in zip(asks, panel, strict=True)
+            ]
+        )
+        opinions: list[CriticOpinion] = []
+        missing: list[str] = []
+        for critic, answer in zip(panel, said, strict=True):
+            if isinstance(answer, BudgetExhausted | CallsStopped):
+                raise answer
+            if isinstance(answer, ReportsError):
+                logger.warning("%s: critic %s: %s", self.topic.slug, critic.name, answer)
+                missing.append(critic.name)
+                continue
+            critique = Critique.model_validate_json(answer)
+            opinions.append(
+                CriticOpinion(name=critic.name, weight=critic.weight, critique=critique)
+            )
+        if not opinions:
+            raise next(answer for answer in said if isinstance(answer, ReportsError))
+        return merged_critique(opinions, self.plan.options.critics_merge, missing)
 
     def refined(self, iterations: int, reason: StopReason) -> Refined:
         return Refined(
@@ -68,24 +207,8 @@ class _Work:
             stop_reason=reason,
             created=self.created,
             steps=tuple(self.steps),
+            candidates=self.candidates,
         )
-
-
-def step_record(ask: Ask, answer: Answer, iteration: int, *, cached: bool) -> StepRecord:
-    """What the manifest says of one answered call."""
-    return StepRecord(
-        step=ask.step,
-        iteration=iteration,
-        model=answer.model,
-        endpoint=answer.endpoint,
-        prompt_digest=ask.prompt_digest,
-        answer_key=ask.key,
-        cached=cached,
-        attempts=answer.attempts,
-        request_id=answer.request_id,
-        usage=answer.usage,
-        cost_usd=answer.cost_usd,
-    )
 
 
 async def refine(plan: Plan, topic: Topic, answerer: Answerer) -> Refined:
@@ -100,15 +223,12 @@ async def refine(plan: Plan, topic: Topic, answerer: Answerer) -> Refined:
         answerer: How questions are answered.
     """
     work = _Work(plan, topic, answerer)
-    text = await work.answer(generate_initial_draft, draft_ask(plan, topic), 0)
-    work.add(text, None)
+    work.add(await work.first_draft(), None)
     iteration = 0
     try:
         while True:
-            ask = critique_ask(plan, topic, iteration + 1, work.drafts[-1].text)
-            said = await work.answer(critique_content, ask, iteration + 1)
+            latest = await work.judge(iteration + 1)
             iteration += 1
-            latest = work.judge(Critique.model_validate_json(said))
             logger.info("%s: iteration %d scored %g", topic.slug, iteration, latest.score)
             if (latest.score or 0) >= plan.quality_threshold:
                 return work.refined(iteration, "accepted")

@@ -314,6 +314,16 @@ def _style() -> tuple[str, str]:
     return style, f"default-src 'none'; style-src 'sha256-{digest}'; {rest}"
 
 
+def page(name: str, **values: Any) -> str:
+    """A packaged page with these values; texts among them are escaped.
+
+    Args:
+        name: File name of the template.
+        values: What it shows; `banner` is among them.
+    """
+    return _page(name, **values)
+
+
 def _page(name: str, **values: Any) -> str:
     style, policy = _style()
     page = _pages().get_template(name)

@@ -11,11 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 from prefect import get_run_logger
-from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 
-from tasks.answering import ask_model
+from tasks.answering import ask_model, step_record
 from tasks.asking import summary_ask
 from tasks.checking import CheckedBatch
 from tasks.completions import AnswerStore, use_store
@@ -24,9 +22,9 @@ from tasks.formatting import format_as_html, format_as_markdown
 from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
 from tasks.progress import Progress, progress_of_caller
-from tasks.publishing import BATCH, Publication, publish_report, publish_run, publish_topics
-from tasks.refining import step_record
-from tasks.runner import EventLoopTaskRunner, as_is, ended
+from tasks.publishing import Publication, publish_report, publish_run, publish_topics
+from tasks.runner import as_is, ended
+from tasks.runs import new_run_id, run_context
 from tasks.schemas import (
     OFFLINE,
     BatchResult,
@@ -37,7 +35,6 @@ from tasks.schemas import (
     Topic,
 )
 from tasks.settings import Settings
-from tasks.storage import Place
 from tasks.writing import generate_summary
 
 
@@ -72,9 +69,9 @@ class ReportRun:
     async def open(self) -> AsyncGenerator[Self]:
         """Open store and session for the tasks, and write the list of topics before any call."""
         options = self.plan.options
-        flow_run, runner = _flow_run()
+        flow_run, runner = run_context()
         runner.window = options.concurrency * 5 // 4 + 2  # some are formatted while others ask
-        self.run_id = await asyncio.to_thread(_run_id, flow_run, self.place)
+        self.run_id = await asyncio.to_thread(new_run_id, flow_run, self.place)
         self.log.info(
             "%d topics, model %s, into %s",
             len(self.batch.topics),
@@ -240,26 +237,3 @@ def counts(result: BatchResult) -> str:
     calls = result.calls
     said = f"{calls.made} calls made, {calls.cached} cached, {calls.retried} retried"
     return f"{reports}; {said}; {cost}"
-
-
-def _flow_run() -> tuple[FlowRun, EventLoopTaskRunner]:
-    """The run that calls this, and the runner of its tasks."""
-    context = FlowRunContext.get()
-    assert context is not None
-    assert context.flow_run is not None
-    assert isinstance(context.task_runner, EventLoopTaskRunner)
-    return context.flow_run, context.task_runner
-
-
-def _run_id(flow_run: FlowRun, output: Place) -> str:
-    """UTC time and a short id of the flow run; a Retry goes on in the same directory.
-
-    A directory that is finished stays as it is: the next try gets a number.
-    """
-    started = flow_run.expected_start_time or datetime.now(UTC)
-    run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{flow_run.id.hex[-8:]}"
-    again = 1
-    while output.read(f"{run_id}/{BATCH}") is not None:
-        again += 1
-        run_id = f"{base}-{again}"
-    return run_id

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -123,6 +123,26 @@ class Critique(BaseModel):
     summary: str = Field(description="The judgement in one or two sentences.")
 
 
+class CriticOpinion(Record):
+    """What one critic of a panel said of a draft."""
+
+    name: str
+    weight: float = 1
+    critique: Critique
+
+
+class PanelCritique(Record):
+    """A panel's judgement of one draft: its critics' opinions and what they were merged into."""
+
+    score: float
+    strengths: list[str]
+    improvements: list[str]
+    summary: str
+    critics: tuple[CriticOpinion, ...]
+    missing: tuple[str, ...] = Field(default=(), description="Critics that gave no judgement.")
+    disagreement: float = Field(description="Between the highest and the lowest score.")
+
+
 class Message(Record):
     """One chat message."""
 
@@ -134,8 +154,9 @@ class Ask(Record):
     """One question to a model, complete: what is sent, and nothing about who asks.
 
     The fields in `IN_KEY` decide whether an earlier answer can be used again. Of the others,
-    `step` and `label` name the call, `item` is the slug of the report it is for, and `needed` says
-    that the report cannot be published without it.
+    `step` and `label` name the call, `item` is the slug of the report it is for, `needed` says
+    that the report cannot be published without it, and `accept` turns the answer's text into the
+    form that is kept, or raises `Invalid`.
     """
 
     IN_KEY: ClassVar[frozenset[str]] = frozenset(
@@ -163,6 +184,7 @@ class Ask(Record):
     max_output_tokens: int
     temperature: float | None = None
     variant: str = ""
+    accept: Callable[[str], str] = Field(default=str.strip, exclude=True, repr=False)
 
     @cached_property
     def prompt_digest(self) -> str:
@@ -194,6 +216,7 @@ class StepRecord(Record):
 
     step: str
     iteration: int
+    part: str = Field(default="", description="The candidate or the critic, where several are.")
     model: str
     endpoint: str
     prompt_digest: str
@@ -212,7 +235,17 @@ class Draft(Record):
     parent: int | None
     text: str
     score: float | None = None
-    critique: Critique | None = None
+    critique: Critique | PanelCritique | None = None
+
+
+class Candidate(Record):
+    """One of several first drafts, and what the judge said of it."""
+
+    number: int
+    text: str
+    chosen: bool
+    score: float | None = Field(default=None, description="Mean of the judge's; None: not judged.")
+    reasons: tuple[str, ...] = ()
 
 
 class Refined(Record):
@@ -225,6 +258,7 @@ class Refined(Record):
     stop_reason: StopReason
     created: int
     steps: tuple[StepRecord, ...]
+    candidates: tuple[Candidate, ...] = ()
 
     @property
     def winner(self) -> Draft:

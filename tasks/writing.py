@@ -8,24 +8,19 @@ from tasks.policies import SealedAnswer, llm_step
 from tasks.schemas import Ask
 
 
-def accepted_text(text: str) -> str:
-    """A text in the form that is kept."""
-    return text.strip()
-
-
 @llm_step
 async def generate_initial_draft(ask: Ask) -> SealedAnswer:
     """Have the first draft of a report written."""
-    return sealed(await current_session().answer(ask, accepted_text))
+    return sealed(await current_session().answer(ask))
 
 
 @llm_step
 async def revise_content(ask: Ask) -> SealedAnswer:
     """Have a draft revised by its critique."""
-    return sealed(await current_session().answer(ask, accepted_text))
+    return sealed(await current_session().answer(ask))
 
 
 @llm_step
 async def generate_summary(ask: Ask) -> SealedAnswer:
     """Have the executive summary of a finished report written."""
-    return sealed(await current_session().answer(ask, accepted_text))
+    return sealed(await current_session().answer(ask))

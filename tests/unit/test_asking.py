@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
 
 from tasks.asking import (
-    CRITIQUE_SCHEMA,
+    CRITIQUE,
     Plan,
     critique_ask,
     draft_ask,
+    judge_ask,
     revise_ask,
-    strict_schema,
     summary_ask,
 )
 from tasks.options import ReportOptions
-from tasks.schemas import Ask, Critique, Message, Price, Topic
+from tasks.panels import merged_critique
+from tasks.schemas import Ask, CriticOpinion, Critique, Message, Price, Topic
 
 TOPIC = Topic(title="Edge computing", guidance="Mention cost")
-CRITIQUE = Critique(score=5, strengths=["s"], improvements=["i"], summary="m")
-BOUNDS = {"minimum", "maximum", "default", "title", "minLength", "maxLength", "minItems"}
+JUDGED = Critique(score=5, strengths=["s"], improvements=["i"], summary="m")
+
+
+PANEL = (
+    CriticOpinion(name="a", critique=JUDGED),
+    CriticOpinion(name="b", critique=JUDGED.model_copy(update={"score": 8})),
+)
 
 
 def asks(plan: Plan) -> dict[str, Ask]:
+    critic = plan.options.critics[0] if plan.options.critics else None
+    judged = merged_critique(PANEL, plan.options.critics_merge)
     return {
         "draft": draft_ask(plan, TOPIC),
-        "critique": critique_ask(plan, TOPIC, 1, "# D"),
-        "revise": revise_ask(plan, TOPIC, 1, "# D", CRITIQUE, [CRITIQUE]),
+        "critique": critique_ask(plan, TOPIC, 1, "# D", critic),
+        "revise": revise_ask(plan, TOPIC, 1, "# D", judged, [JUDGED]),
         "summary": summary_ask(plan, TOPIC, "# D"),
+        "judge": judge_ask(plan, TOPIC, ["# D", "# E"], 1),
     }
 
 
@@ -43,56 +50,6 @@ def plan(**options: Any) -> Plan:
         quality_threshold=8,
         options=ReportOptions(**options),
     )
-
-
-def nodes(schema: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(schema, dict):
-        yield schema
-        for name, value in schema.items():
-            if name in ("properties", "$defs"):
-                for part in value.values():
-                    yield from nodes(part)
-            else:
-                yield from nodes(value)
-    elif isinstance(schema, list):
-        for part in schema:
-            yield from nodes(part)
-
-
-class Part(BaseModel):
-    """A part."""
-
-    title: str = Field(default="t", min_length=1)
-    names: list[str] = Field(default=[], max_length=3)
-
-
-class Whole(BaseModel):
-    """Not for the endpoint."""
-
-    default: Part = Part()
-    parts: list[Part] | None = Field(default=None, description="All parts.")
-    size: float = Field(default=1, gt=0, multiple_of=0.5)
-
-
-@pytest.mark.parametrize("model", [Critique, Whole])
-def test_the_schema_is_strict(model: type[BaseModel]) -> None:
-    """Every object requires all its fields and no others; bounds and defaults are left out."""
-    schema = strict_schema(model)
-    assert schema["required"] == list(model.model_fields)
-    assert "description" not in schema
-    for node in nodes(schema):
-        assert not BOUNDS & node.keys()
-        if node.get("type") == "object":
-            assert node["additionalProperties"] is False
-            assert node["required"] == list(node["properties"])
-
-
-def test_the_schema_keeps_what_the_model_needs_to_read() -> None:
-    """Fields named like a bound stay, and so do the descriptions of fields."""
-    schema = strict_schema(Whole)
-    assert list(schema["$defs"]["Part"]["properties"]) == ["title", "names"]
-    assert schema["properties"]["parts"]["description"] == "All parts."
-    assert all(field["description"] for field in CRITIQUE_SCHEMA["properties"].values())
 
 
 ASK = Ask(
@@ -114,7 +71,13 @@ CHANGED_IN_KEY: dict[str, Any] = {
     "temperature": 0.0,
     "variant": "2",
 }
-CHANGED_OUT_OF_KEY: dict[str, Any] = {"step": "s", "label": "x", "item": "j", "needed": False}
+CHANGED_OUT_OF_KEY: dict[str, Any] = {
+    "step": "s",
+    "label": "x",
+    "item": "j",
+    "needed": False,
+    "accept": CRITIQUE.accept,
+}
 
 
 def test_every_field_of_a_question_declares_whether_it_is_part_of_the_key() -> None:
@@ -139,7 +102,7 @@ def test_a_key_is_the_same_in_every_process() -> None:
     assert again.key == "8c0e4518017fa29428977ba9a4318288c11eda89d9a5aeff2f501d61b5a7115d"
 
 
-ALL = {"draft", "critique", "revise", "summary"}
+ALL = {"draft", "critique", "revise", "summary", "judge"}
 BODY = {"draft", "critique", "revise"}
 CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "writer_model": ("w", {"draft", "revise"}),
@@ -147,11 +110,15 @@ CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "summary_model": ("s", {"summary"}),
     "language": ("French", ALL),
     "audience": ("children", ALL),
-    "length_words": (500, BODY),
+    "length_words": (500, {*BODY, "judge"}),
     "house_style": ("No adverbs.", BODY),
     "max_output_tokens": (999, ALL),
     "temperature": (0.0, ALL),
     "templates": ("FOLDER", {"critique"}),
+    "judge_model": ("j", {"judge"}),
+    "critics": ([{"name": "clarity", "focus": "Is it clear?"}], {"critique"}),
+    "critics_merge": ("minimum", {"revise"}),
+    "candidates": (3, set()),
     "concurrency": (3, set()),
     "budget_usd": (1, set()),
     "deadline_s": (7, set()),
@@ -187,18 +154,40 @@ def test_a_changed_option_changes_the_keys_it_declares(field: str, tmp_path: Pat
     assert {step for step in ALL if before[step].key != after[step].key} == steps
 
 
-def test_the_four_questions_are_different_and_named() -> None:
+def test_the_questions_are_different_and_named() -> None:
     """Each question names its report, step and round; those the report needs are marked."""
     found = asks(plan())
-    assert len({ask.key for ask in found.values()}) == 4
+    assert len({ask.key for ask in found.values()}) == 5
     assert {step: ask.needed for step, ask in found.items()} == {
         "draft": True,
         "critique": True,
         "revise": False,
         "summary": True,
+        "judge": False,
     }
     assert not critique_ask(plan(), TOPIC, 2, "# D").needed
     assert found["critique"].label == f"{TOPIC.slug} / 1 / critique"
     assert found["summary"].label == f"{TOPIC.slug} / summary"
-    assert found["critique"].output_schema == CRITIQUE_SCHEMA
+    assert found["critique"].output_schema == CRITIQUE.schema
     assert found["draft"].output_schema is None
+
+
+def test_candidates_are_different_questions_and_the_first_is_that_of_a_single_draft() -> None:
+    """More candidates add questions and never change the first; only that one is needed."""
+    several = [draft_ask(plan(candidates=3), TOPIC, number) for number in (1, 2, 3)]
+    assert len({ask.key for ask in several}) == 3
+    assert several[0].key == draft_ask(plan(), TOPIC).key
+    assert [ask.needed for ask in several] == [True, False, False]
+    assert several[1].label == f"{TOPIC.slug} / draft / candidate 2"
+
+
+def test_critics_of_a_panel_are_asked_different_questions() -> None:
+    """Each critic reads its own part, asks its own model, and stands in the task run's name."""
+    options = {"critics": [{"name": n, "focus": f"{n}?"} for n in ("depth", "tone")]}
+    options["critics"][1]["model"] = "other"
+    asked = plan(**options)
+    depth, tone = (critique_ask(asked, TOPIC, 2, "# D", c) for c in asked.options.critics)
+    assert (depth.model, tone.model) == ("m", "other")
+    assert "depth: depth?" in depth.messages[0].content
+    assert tone.label == f"{TOPIC.slug} / 2 / critique / tone"
+    assert len({depth.key, tone.key, critique_ask(plan(), TOPIC, 2, "# D").key}) == 3

@@ -17,17 +17,18 @@ LAYERS = [
     | {"schemas", "tracing"},
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
-    {"s3"},
+    {"branches", "interruption", "s3", "strict"},
     {"chat", "faults", "locks", "offline", "prompts", "rendering", "settings", "storage", "topics"},
     # The LLM boundary and the store of answers.
-    {"asking", "completions", "transport"},
-    {"exchange"},
-    {"blocks", "checking", "llm"},
+    {"completions", "structured", "transport", "values"},
+    {"merging", "programs"},
+    {"asking", "exchange", "inquiries", "panels"},
+    {"blocks", "checking", "drawing", "llm"},
     # Prefect tasks.
     {"policies", "progress"},
     {"answering", "formatting", "judging", "publishing", "writing"},
-    {"refining"},
-    {"reporting"},
+    {"branch_pages", "branching", "refining", "runs"},
+    {"branch_runs", "reporting"},
 ]
 ONLY_IMPORTERS = {
     "openai": {"tasks/exchange.py"},

@@ -55,7 +55,7 @@ async def answered(session: Session, ask: Ask) -> Answer:
     """Ask until the answer is there, as the task around a session does."""
     while True:
         try:
-            return await session.answer(ask, str.strip)
+            return await session.answer(ask)
         except CallError as error:
             if error.reach != "retry":
                 raise

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tasks.judging import accepted_critique
-from tasks.llm import Invalid
+from tasks.asking import CRITIQUE
 from tasks.schemas import Critique
+from tasks.structured import Invalid
 
 GOOD: dict[str, Any] = {
     "score": 8,
@@ -40,7 +40,7 @@ def but(**changes: Any) -> str:
 )
 def test_one_whole_object_is_accepted(text: str) -> None:
     """One object is accepted bare, in a code fence, or inside prose."""
-    assert Critique.model_validate_json(accepted_critique(text)).model_dump() == GOOD
+    assert Critique.model_validate_json(CRITIQUE.accept(text)).model_dump() == GOOD
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_one_whole_object_is_accepted(text: str) -> None:
         (TEXT.replace('"score": 8', '"score": 8, "score": 9'), "'score' appears twice"),
         (json.dumps({k: v for k, v in GOOD.items() if k != "score"}), "score: Field required"),
         (but(bonus=1), "bonus: Extra inputs are not permitted"),
-        (but(strengths="one"), "strengths: Input should be a valid list"),
+        (but(strengths="one"), "strengths: Input should be a valid array"),
         (but(improvements=[1]), "improvements.0: Input should be a valid string"),
         (but(summary="a\ud800"), "half of a character"),
         (json.dumps({"critique": GOOD}), "critique: Extra inputs"),
@@ -77,7 +77,7 @@ def test_anything_else_is_invalid_and_says_why(text: str, says: str) -> None:
     """Anything else is invalid, with a message a model can act on; nothing is clamped."""
     began = time.perf_counter()
     with pytest.raises(Invalid) as invalid:
-        accepted_critique(text)
+        CRITIQUE.accept(text)
     assert says in str(invalid.value)
     assert str(invalid.value).startswith("it ")
     assert str(invalid.value).endswith(".")
@@ -87,6 +87,6 @@ def test_anything_else_is_invalid_and_says_why(text: str, says: str) -> None:
 def test_a_message_does_not_repeat_a_long_answer() -> None:
     """A message names at most five problems, with bounded names, and none of the values."""
     with pytest.raises(Invalid) as invalid:
-        accepted_critique(but(**{f"{n}{'x' * 5000}": "secret" for n in range(50)}))
+        CRITIQUE.accept(but(**{f"{n}{'x' * 5000}": "secret" for n in range(50)}))
     assert len(str(invalid.value)) < 800
     assert "secret" not in str(invalid.value)

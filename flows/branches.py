@@ -1,0 +1,137 @@
+"""The flows that put inputs to parallel branches, and merge what they answer.
+
+No postponed annotations here: Prefect validates parameters by them, also where it has loaded this
+file under another name and could not look the names up.
+"""
+
+import asyncio
+from typing import Any, cast
+
+from prefect import flow
+from pydantic import BaseModel
+
+from tasks.blocks import saved_endpoint
+from tasks.branch_runs import BranchRun, answer_inquiry
+from tasks.branches import Branch, BranchBatchResult, BranchesResult, BranchOptions, Merge
+from tasks.checking import CheckedProgram, check_branches
+from tasks.options import DEFAULT_MODEL
+from tasks.runner import EventLoopTaskRunner
+from tasks.settings import Settings
+from tasks.tracing import configure_exporter
+
+
+@flow(name="parallel-branches", persist_result=False, task_runner=cast(Any, EventLoopTaskRunner()))
+async def parallel_branches(
+    query: str | dict[str, Any] | BaseModel,
+    branches: list[Branch] | None = None,
+    merge: Merge = "all",
+    model: str | None = None,
+    endpoint: str | None = None,
+    options: BranchOptions | None = None,
+) -> BranchesResult:
+    """Put one input to several branches at the same time, and merge their structured answers.
+
+    A branch that fails does not discard the others; answers that were paid for in an earlier run
+    are used again.
+
+    Args:
+        query: The input: a question, or an object with fields of your own.
+        branches: What to ask, each with its own instructions, model and form of answer; one may
+            use the output of another. Empty: two independent answers with thinking and answer.
+        merge: What becomes of the outputs: all (a list; every one is needed), any (the first),
+            best (a judge chooses), vote (majority), concat (fields joined), synthesize (one more
+            call combines them).
+        model: Model of the branches that name none; "offline" needs no endpoint. Empty: the
+            endpoint's own default, else gpt-5-mini.
+        endpoint: Name of a saved LLM endpoint. Empty: OPENAI_API_KEY and OPENAI_BASE_URL of the
+            worker.
+        options: Everything else: concurrency, budget, deadline, what the merge needs, store.
+
+    Returns:
+        The outputs in branch order, each an answer or an error, and the merge, with cost in US
+        dollars.
+
+    Raises:
+        BadInput: The request cannot be carried out as it stands; no call was made.
+    """
+    checked = await _checked([query], None, branches, merge, model, None, endpoint, options)
+    async with BranchRun(checked, Settings()).open() as run:
+        result, _ = await run.answered(checked.inquiries[0])
+    run.interruption.end()
+    return result
+
+
+@flow(name="branch-batch", persist_result=False, task_runner=cast(Any, EventLoopTaskRunner()))
+async def branch_batch(
+    queries: list[str | dict[str, Any] | BaseModel] | None = None,
+    queries_file: str | None = None,
+    branches: list[Branch] | None = None,
+    merge: Merge = "all",
+    model: str | None = None,
+    output: str = "answers",
+    endpoint: str | None = None,
+    options: BranchOptions | None = None,
+) -> BranchBatchResult:
+    """Put many inputs to the same branches, and write a result directory for each.
+
+    Inputs do not harm each other; answers that were paid for in an earlier run are used again.
+
+    Args:
+        queries: The inputs: questions, or objects with fields of your own.
+        queries_file: A file of inputs (.txt, .yaml, .json or .csv), added to those above: a path
+            on the worker, or s3://bucket/key.
+        branches: What to ask of each, as in parallel-branches.
+        merge: What becomes of the outputs: all, any, best, vote, concat or synthesize.
+        model: Model of the branches that name none; "offline" needs no endpoint.
+        output: Where the result directories go: a folder, s3://bucket/prefix, or s3-bucket/NAME
+            for a saved S3Bucket block.
+        endpoint: Name of a saved LLM endpoint. Empty: OPENAI_API_KEY and OPENAI_BASE_URL of the
+            worker.
+        options: Everything else: concurrency, budget, deadline, what the merge needs, store.
+
+    Returns:
+        What has become of each input, in order, with calls, tokens and cost in US dollars.
+
+    Raises:
+        BadInput: The request cannot be carried out as it stands; no call was made.
+    """
+    checked = await _checked(
+        queries, queries_file, branches, merge, model, output, endpoint, options
+    )
+    async with BranchRun(checked, Settings()).open() as run:
+        answering = answer_inquiry.map(checked.inquiries)
+        await asyncio.gather(
+            *(run.finish(i, done) for i, done in zip(checked.inquiries, answering, strict=True))
+        )
+    return await run.close()
+
+
+async def _checked(
+    queries: list[Any] | None,
+    queries_file: str | None,
+    branches: list[Branch] | None,
+    merge: str,
+    model: str | None,
+    output: str | None,
+    endpoint: str | None,
+    options: BranchOptions | None,
+) -> CheckedProgram:
+    """Everything that can be wrong is found here, before any call."""
+    configure_exporter()
+    chosen = options or BranchOptions()
+    names = {endpoint, *(b.endpoint for b in branches or ())}
+    names |= {fallback.endpoint for fallback in chosen.fallbacks}
+    saved = {name: await saved_endpoint(name) for name in names if name}
+    return await asyncio.to_thread(
+        check_branches,
+        queries=queries,
+        queries_file=queries_file,
+        branches=branches,
+        merge=merge,
+        model=model or (saved[endpoint].model if endpoint else None) or DEFAULT_MODEL,
+        output=output,
+        saved={name: block.endpoint() for name, block in saved.items()},
+        endpoint=endpoint,
+        options=chosen,
+        settings=Settings(),
+    )

@@ -1,0 +1,329 @@
+"""A picture of a program as built: its modules, their forms with types and descriptions, the merge.
+
+Boxes in columns from left to right, as an SVG text that needs nothing but a browser. What a box
+says comes from the program; where it stands follows from who reads whom.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.asking import CRITIQUE
+from tasks.branches import Query
+from tasks.inquiries import BEST_BY
+from tasks.merging import joined, verdict_form
+from tasks.programs import Node, Program
+from tasks.strict import Json, outline
+from tasks.structured import model_form
+
+WIDTH, GAP_X, GAP_Y, MARGIN = 300, 90, 24, 24
+PAD, LINE = 12, 16
+CHARS = 44
+"""Width of a line in a box, in Latin letters at the font's size."""
+
+_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_STYLE = """
+svg { color-scheme: light dark; }
+.ground { fill: #ffffff; }
+.box { fill: #f6f8fa; stroke: #8792a2; }
+.input, .merge { fill: #eaf2fb; stroke: #3b6ea5; }
+.output { fill: #eaf6ee; stroke: #2f7d4f; }
+text { font: 12px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: #1c2430; }
+.name { font-weight: 650; font-size: 14px; }
+.about { fill: #4a5565; font-style: italic; }
+.field { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
+.said { fill: #4a5565; }
+.edge { fill: none; stroke: #5b6778; stroke-width: 1.5; }
+.label { font-size: 11px; fill: #4a5565; }
+@media (prefers-color-scheme: dark) {
+.ground { fill: #14181f; }
+.box { fill: #1d232d; stroke: #6b7789; }
+.input, .merge { fill: #17283b; stroke: #6ea3d8; }
+.output { fill: #16301f; stroke: #66b98a; }
+text { fill: #e6eaf0; }
+.about, .said, .label { fill: #b3bdca; }
+.edge { stroke: #94a1b3; }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One module in the picture.
+
+    Attributes:
+        name: Its heading.
+        kind: What it is, which decides its colour.
+        about: What it does, shortened to three lines.
+        schema: The strict schema whose fields are listed; None: none.
+    """
+
+    name: str
+    kind: Literal["input", "box", "merge", "output"] = "box"
+    about: str = ""
+    schema: Json | None = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """From one box to another, by index; `label` says what passes."""
+
+    source: int
+    target: int
+    label: str = ""
+
+
+def draw_program(program: Program) -> str:
+    """Draw a program of branches as SVG."""
+    boxes = [Box("Input", "input", "Every branch reads it.", model_form(Query).schema)]
+    numbers: dict[str, int] = {}
+    for node in program.nodes:
+        numbers[node.name] = len(boxes)
+        boxes.append(_branch_box(node, program))
+    edges: list[Edge] = []
+    for node in program.nodes:
+        here = numbers[node.name]
+        if not node.uses:
+            edges.append(Edge(0, here))
+        for use in node.uses:
+            said = "" if use.called == use.branch else use.called
+            edges.append(Edge(numbers[use.branch], here, said))
+    merge = len(boxes)
+    boxes.append(_merge_box(program))
+    edges += [Edge(numbers[node.name], merge) for node in program.results]
+    boxes.append(Box("Output", "output", _merged_about(program), _merged_schema(program)))
+    edges.append(Edge(merge, merge + 1))
+    count = len(program.nodes)
+    return _svg(boxes, edges, f"{count} {'branch' if count == 1 else 'branches'}, {program.merge}")
+
+
+def draw_reports() -> str:
+    """Draw the report flow as SVG."""
+    boxes = [
+        Box("Topics", "input", "Each is refined and published by itself."),
+        Box("draft", about="The writer's first version of the report."),
+        Box(
+            "critique",
+            about="The critic scores the draft against the rubric.",
+            schema=CRITIQUE.schema,
+        ),
+        Box("summary", "merge", "The best-scored draft wins, and is summarized."),
+        Box("revise", about="The best draft so far, revised by its critique."),
+        Box("report.md, report.html", about="Formatted as soon as the topic is refined."),
+        Box("Result directory", "output", "Published whole or not at all, the manifest last."),
+    ]
+    edges = [
+        Edge(0, 1),
+        Edge(1, 2),
+        Edge(2, 3, "accepted, or rounds used up"),
+        Edge(2, 4, "score below threshold"),
+        Edge(4, 2, "next round"),
+        Edge(3, 5),
+        Edge(5, 6),
+    ]
+    return _svg(boxes, edges, "Report flow")
+
+
+def _branch_box(node: Node, program: Program) -> Box:
+    model = program.model_of(node.branch.model)
+    about = f"{model}. {node.branch.instructions}" if node.branch.instructions else model
+    return Box(node.name, about=about, schema=node.form.schema)
+
+
+def _merge_box(program: Program) -> Box:
+    options = program.options
+    model = program.model_of(options.merge_model)
+    said = {
+        "all": "A list of all outputs; every branch is needed.",
+        "any": "The first output; the other branches are called off.",
+        "best": f"{model}. A judge scores them blind, each at every position."
+        f" {options.merge_instructions or BEST_BY}",
+        "vote": f"The majority on {program.vote_field}; at least {program.quorum} answers.",
+        "concat": "All fields in one object.",
+        "synthesize": f"{model}. One call combines them. {options.merge_instructions}",
+    }[program.merge]
+    judged = verdict_form(1).schema if program.merge == "best" else None
+    return Box(f"merge: {program.merge}", "merge", said.strip(), judged)
+
+
+def _merged_about(program: Program) -> str:
+    if program.merge == "all":
+        return f"A list of {len(program.results)}, in branch order."
+    return {"any": "Of the first branch.", "best": "Of the best branch."}.get(program.merge, "")
+
+
+def _merged_schema(program: Program) -> Json | None:
+    results = program.results
+    match program.merge:
+        case "synthesize":
+            return program.synthesis.schema
+        case "concat":
+            names = [node.name for node in results]
+            schemas = {node.name: node.form.schema for node in results}
+            fields = {name: list(schemas[name]["properties"]) for name in names}
+            called = joined(names, fields)
+            properties = {
+                called[name][field]: part
+                for name in names
+                for field, part in schemas[name]["properties"].items()
+            }
+            known = {k: v for s in schemas.values() for k, v in s.get("$defs", {}).items()}
+            return {"type": "object", "properties": properties, "$defs": known}
+        case "all":
+            return None
+        case _:
+            first = results[0].form.schema
+            return first if all(node.form.schema == first for node in results) else None
+
+
+# Layout
+
+
+def _svg(boxes: Sequence[Box], edges: Sequence[Edge], title: str) -> str:
+    columns = _columns(len(boxes), edges)
+    lines = [list(_lines(box)) for box in boxes]
+    heights = [2 * PAD + 6 + LINE * len(found) for found in lines]
+    tall = [0.0] * (max(columns) + 1)
+    for number, column in enumerate(columns):
+        tall[column] += heights[number] + GAP_Y
+    height = max(tall) - GAP_Y + 2 * MARGIN
+    tops = [(height - used + GAP_Y) / 2 for used in tall]
+    places: list[tuple[float, float]] = []
+    for number, column in enumerate(columns):
+        places.append((MARGIN + column * (WIDTH + GAP_X), tops[column]))
+        tops[column] += heights[number] + GAP_Y
+    width = 2 * MARGIN + len(tall) * (WIDTH + GAP_X) - GAP_X
+    height += 30 if any(columns[e.source] >= columns[e.target] for e in edges) else 0
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}"'
+        f' width="{width:g}" height="{height:g}" role="img">',
+        f"<title>{_text(title)}</title>",
+        f"<style>{_STYLE}</style>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
+        ' markerHeight="7" orient="auto-start-reverse"><path class="edge" d="M1 1 7 4 1 7"/>'
+        "</marker></defs>",
+        f'<rect class="ground" width="{width:g}" height="{height:g}"/>',
+    ]
+    parts += [_edge(edge, places, heights) for edge in edges]
+    for box, place, found, tall_ in zip(boxes, places, lines, heights, strict=True):
+        parts.append(_box(box, place, found, tall_))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _columns(count: int, edges: Sequence[Edge]) -> list[int]:
+    """Each box stands one column after the last one that it reads; edges backward do not count."""
+    columns = [0] * count
+    for target in range(count):
+        before = [columns[e.source] for e in edges if e.target == target and e.source < target]
+        columns[target] = max(before) + 1 if before else 0
+    for _ in range(count):  # boxes may be listed before those that they read
+        for edge in edges:
+            if (
+                edge.source > edge.target
+                and not any(
+                    back.source == edge.target and back.target == edge.source for back in edges
+                )
+            ) or edge.source < edge.target:
+                columns[edge.target] = max(columns[edge.target], columns[edge.source] + 1)
+    return columns
+
+
+def _lines(box: Box) -> Iterator[tuple[str, str, int]]:
+    """A box's lines: class, text, indent."""
+    for line in _wrapped(box.name, CHARS - 8):
+        yield "name", line, 0
+    for line in _shortened(_wrapped(box.about, CHARS), 3):
+        yield "about", line, 0
+    for field in outline(box.schema) if box.schema else ():
+        indent = 2 * min(field.depth, 5)
+        for line in _wrapped(f"{field.name}: {field.kind}", CHARS - 6 - indent):
+            yield "field", line, indent
+        for line in _shortened(_wrapped(field.description, CHARS - 2 - indent), 3):
+            yield "said", line, indent + 2
+
+
+def _shortened(lines: list[str], most: int) -> list[str]:
+    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1].rstrip('.')} …"]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most this width, wide characters counted twice; long words are cut."""
+    lines: list[str] = []
+    line, used = "", 0
+    for word in text.split():
+        for piece in _pieces(word, width):
+            size = _width(piece)
+            if line and used + 1 + size > width:
+                lines.append(line)
+                line, used = "", 0
+            line = f"{line} {piece}" if line else piece
+            used += size + (1 if used else 0)
+    return [*lines, line] if line else lines
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    piece, used = "", 0
+    for character in word:
+        size = _width(character)
+        if used + size > width:
+            yield piece
+            piece, used = "", 0
+        piece, used = piece + character, used + size
+    if piece:
+        yield piece
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _text(text: str) -> str:
+    return html.escape(_ILLEGAL.sub("\ufffd", text))
+
+
+def _box(
+    box: Box, place: tuple[float, float], lines: list[tuple[str, str, int]], height: float
+) -> str:
+    x, y = place
+    parts = [
+        f'<g><rect class="{box.kind}" x="{x:g}" y="{y:g}" width="{WIDTH}" height="{height:g}"'
+        ' rx="8"/>'
+    ]
+    at = y + PAD + 12
+    for number, (style, line, indent) in enumerate(lines):
+        parts.append(
+            f'<text class="{style}" x="{x + PAD + 6 * indent:g}" y="{at:g}">{_text(line)}</text>'
+        )
+        after = lines[number + 1][0] if number + 1 < len(lines) else ""
+        at += LINE + (6 if style == "name" and after != "name" else 0)
+    return "\n".join([*parts, "</g>"])
+
+
+def _edge(edge: Edge, places: list[tuple[float, float]], heights: Sequence[float]) -> str:
+    (x, y), (to_x, to_y) = places[edge.source], places[edge.target]
+    mid, to_mid = y + heights[edge.source] / 2, to_y + heights[edge.target] / 2
+    if to_x > x:
+        start, end = x + WIDTH, to_x - 2
+        bend = max(30.0, (end - start) / 2)
+        curve = f"C{start + bend:g} {mid:g} {end - bend:g} {to_mid:g} {end:g} {to_mid:g}"
+        path = f"M{start:g} {mid:g} {curve}"
+        label_x, label_y = (start + end) / 2, (mid + to_mid) / 2 - 6
+    else:  # a way back, below both
+        low, to_low = y + heights[edge.source], to_y + heights[edge.target]
+        start, end, deep = x + WIDTH / 2, to_x + WIDTH / 2, max(low, to_low) + 40
+        path = f"M{start:g} {low:g} C{start:g} {deep:g} {end:g} {deep:g} {end:g} {to_low + 2:g}"
+        label_x, label_y = (start + end) / 2, deep - 4
+    drawn = f'<path class="edge" d="{path}" marker-end="url(#tip)"/>'
+    if edge.label:
+        said = "".join(
+            f'<tspan x="{label_x:g}" dy="{0 if n == 0 else 12}">{_text(line)}</tspan>'
+            for n, line in enumerate(_shortened(_wrapped(edge.label, 14), 3))
+        )
+        at = f'x="{label_x:g}" y="{label_y:g}"'
+        drawn += f'<text class="label" text-anchor="middle" {at}>{said}</text>'
+    return drawn
