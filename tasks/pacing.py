@@ -124,6 +124,8 @@ class Pace:
         self._ceilings: list[int] = []
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._again: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._safe = 1
         self._paused_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._opening: asyncio.TimerHandle | None = None
@@ -170,6 +172,7 @@ class Pace:
         Args:
             tokens: Likely tokens of the call, for the tokens-a-minute limit.
             first: Go before all who wait: the call had its turn before, and its deadline runs.
+                It is not used to try out a higher limit.
         """
         await self._turn(tokens, first=first)
         try:
@@ -180,7 +183,7 @@ class Pace:
 
     async def _turn(self, tokens: int, *, first: bool) -> None:
         turn = self._loop.create_future()
-        (self._waiting.appendleft if first else self._waiting.append)((turn, tokens))
+        (self._again if first else self._waiting).append((turn, tokens))
         self._admit()
         try:
             await turn
@@ -191,15 +194,15 @@ class Pace:
             raise
 
     def _admit(self) -> None:
-        while self._waiting and self.in_flight < self.allowed:
-            turn, tokens = self._waiting[0]
+        while queue := self._next():
+            turn, tokens = queue[0]
             if turn.done():
-                self._waiting.popleft()
+                queue.popleft()
                 continue
             if wait := self._wait_s(self._loop.time()):
                 self._later(wait)
                 return
-            self._waiting.popleft()
+            queue.popleft()
             if self._requests:
                 self._requests.level -= 1
             if self._tokens:
@@ -214,6 +217,17 @@ class Pace:
         if self._waiting and self._untried and self._opening is None:
             due = self._loop.time() + OPENING_S
             self._opening = self._loop.call_at(due, self._open_further, due)
+
+    def _next(self) -> deque[tuple[asyncio.Future[None], int]] | None:
+        """The queue whose first may go now; None: nobody may."""
+        if self._again and self.in_flight < min(self.allowed, self._known_good):
+            return self._again
+        return self._waiting if self._waiting and self.in_flight < self.allowed else None
+
+    @property
+    def _known_good(self) -> int:
+        """Requests under way at once that the endpoint has taken, as far as is known."""
+        return self.limit if self._bad_limit is None else max(1, self._safe)
 
     @property
     def _untried(self) -> bool:
@@ -262,6 +276,9 @@ class Pace:
         at_edge = self.limit == self._bad_limit - 1
         if self._calm < self.limit * (self._probe_rounds if at_edge else 1):
             return
+        if self._reached < self.limit:  # not even this many have been tried
+            return
+        self._safe = self.limit
         if self.limit >= self._bad_limit:  # a whole round of answers: the edge was not one
             self._probe_rounds = PROBE_ROUNDS
             self.limit += max(1, self.limit // 8)
@@ -269,6 +286,7 @@ class Pace:
         else:
             self.limit += max(1, (self._bad_limit - 1 - self.limit) // 2)
         self._calm = 0
+        self._reached = self.in_flight
         self._admit()
 
     def overloaded(self, sent_at: float) -> None:
@@ -288,6 +306,7 @@ class Pace:
         self._bad_limit = used
         self.limit = max(1, used * 9 // 10 if tenth else used // 2)
         self.lowest = min(self.limit, self.lowest or self.limit)
+        self._safe = self.limit
         self._calm = self._reached = 0
         self._proven = False
         self._shrunk_at = self._loop.time()
@@ -295,7 +314,7 @@ class Pace:
     def _come_down_to(self, served: int) -> None:
         """Of a burst, what is still under way is what the endpoint serves; 0 says nothing."""
         if 0 < served < self.limit and self._bad_limit is not None:
-            self.limit = served
+            self.limit = self._safe = served
             self.lowest = min(served, self.lowest or served)
             self._bad_limit = min(self._bad_limit, 2 * served)
 
@@ -303,7 +322,7 @@ class Pace:
         """Let one request at a time find out when the failures end; then go on as before."""
         if self.limit > 1:
             self._bad_limit = self._bad_limit or self.allowed + 1
-            self.limit = self.lowest = 1
+            self.limit = self.lowest = self._safe = 1
             self._calm = self._reached = 0
             self._shrunk_at = self._loop.time()
 
@@ -321,10 +340,11 @@ class Pace:
 
     def stop(self) -> None:
         """Turn away everybody who waits."""
-        while self._waiting:
-            turn, _ = self._waiting.popleft()
-            if not turn.done():
-                turn.set_exception(PaceStopped())
+        for queue in (self._again, self._waiting):
+            while queue:
+                turn, _ = queue.popleft()
+                if not turn.done():
+                    turn.set_exception(PaceStopped())
 
 
 _paces: weakref.WeakKeyDictionary[

@@ -251,12 +251,65 @@ def test_the_limit_grows_slowly_after_a_shrink() -> None:
         await settled()
         pace.overloaded(0.0)
         await dismiss(tasks)
+        _, tasks = held(pace, 64)
+        await settled()
         seen = [pace.allowed]
         for _ in range(200):
             pace.answered("draft", now())
             if pace.allowed != seen[-1]:
                 seen.append(pace.allowed)
+                await settled()
+        await dismiss(tasks)
         assert seen == [8, 11, 13, 14, 15]
+
+    simulate(main())
+
+
+def test_a_limit_that_is_not_used_does_not_grow() -> None:
+    """Answers to fewer requests than are allowed say nothing about more."""
+
+    async def main() -> None:
+        pace = joined(64)
+        _, tasks = held(pace, 16)
+        await settled()
+        pace.overloaded(0.0)
+        await dismiss(tasks)
+        for _ in range(200):
+            pace.answered("draft", now())
+        assert pace.allowed == 8
+
+    simulate(main())
+
+
+def test_a_call_that_was_refused_does_not_try_out_more() -> None:
+    """A higher limit is tried with a fresh call: one that was refused is not refused for that."""
+
+    async def main() -> None:
+        pace = joined(64)
+        _, tasks = held(pace, 4)
+        await settled()
+        pace.overloaded(0.0)
+        await dismiss(tasks)
+        _, under_way = held(pace, 2)
+        await settled()
+        for _ in range(3):
+            pace.answered("draft", now())
+        assert (pace.in_flight, pace.allowed) == (2, 3)
+        admitted: list[str] = []
+
+        async def call(name: str, first: bool) -> None:
+            async with pace.slot(0, first=first):
+                admitted.append(name)
+
+        refused = asyncio.create_task(call("refused", True))
+        await settled()
+        assert admitted == []
+        fresh = asyncio.create_task(call("fresh", False))
+        await settled()
+        assert admitted == ["fresh"]
+        await dismiss(under_way)
+        await asyncio.gather(refused, fresh)
+        assert admitted == ["fresh", "refused"]
 
     simulate(main())
 
