@@ -30,7 +30,8 @@ from tasks.offline_phrases import (
 from tasks.offline_rules import critique, keywords, parts_of, revise, sentences_of
 from tasks.schemas import OFFLINE, Critique, canonical_json, digest
 
-_TAGS = "topic|guidance|draft|critique|report|setbacks|query|schema|variant"
+_TAGS = "topic|guidance|draft|critique|report|setbacks|query|schema|variant|candidate|input"
+_CANDIDATE = re.compile(r"^<candidate>\n(.*?)\n</candidate>$", re.MULTILINE | re.DOTALL)
 _ESCAPED = re.compile(rf"&lt;(/?(?:{_TAGS})>)")
 _MARKUP = re.compile(r"(?<!\\)(?:\*{1,3}|`+|~~)|!?\[(?=[^\[\]]*\]\()|\]\([^()\s]*\)")
 _BACKSLASH = re.compile(r"\\([!-/:-@\[-`{-~])")
@@ -139,6 +140,8 @@ def reply(body: Json) -> str:
     name, schema = _wanted(body, [_text(m) for m in messages])
     if draft is not None and judged is None and (name == "critique" or schema is None):
         return json.dumps(critique(draft, topic, guidance).model_dump())
+    if name == "verdict" and schema is not None:
+        return json.dumps(verdict(said, topic or _block(said, "query") or ""))
     if schema is not None:
         query = _block(said, "query") or said
         form = Form(schema, shorten(one_line(query), 80), seed + digest(query))
@@ -154,6 +157,28 @@ def reply(body: Json) -> str:
         "The offline rule-based engine answers without a language model and has no facts to answer "
         f"“{query}” with. Choose another model for a researched answer."
     )
+
+
+def verdict(said: str, task: str) -> Json:
+    """A score with its reason for every candidate in a request.
+
+    Reports are measured as drafts are; other answers by how much they say.
+
+    Args:
+        said: The request, with each candidate in a block.
+        task: What the candidates answer.
+    """
+    judged: Json = {}
+    for number, text in enumerate(_CANDIDATE.findall(said), start=1):
+        if re.search(r"^# ", text, re.MULTILINE):
+            found = critique(text, task, "")
+            score, reason = found.score, found.summary
+        else:
+            words, sentences = len(text.split()), len(sentences_of(text))
+            score = max(2, min(7, 2 + words // 20))
+            reason = f"By rules alone: {words} words in {sentences} sentences; truth is not judged."
+        judged[f"candidate_{number}"] = {"reason": reason, "score": score}
+    return judged
 
 
 def _wanted(body: Json, said: list[str]) -> tuple[str, Json | None]:

@@ -147,6 +147,8 @@ def history_json(refined: Refined) -> str:
         "best": refined.best,
         "stop_reason": refined.stop_reason,
     }
+    if refined.candidates:
+        history["candidates"] = [c.model_dump(mode="json") for c in refined.candidates]
     return well_formed(json.dumps(history, ensure_ascii=False, indent=2)) + "\n"
 
 
