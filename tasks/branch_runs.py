@@ -37,6 +37,7 @@ from tasks.runner import ended
 from tasks.runs import new_run_id, run_context
 from tasks.schemas import OFFLINE, Calls, ErrorReport, canonical_json
 from tasks.settings import Settings
+from tasks.showing import show_program
 from tasks.storage import Place
 from tasks.structured import Form
 
@@ -88,6 +89,7 @@ class BranchRun:
             self.run_id = await asyncio.to_thread(new_run_id, run, self.checked.output)
         for warning in self.checked.warnings:
             self.log.warning(warning)
+        await show_program(self.program)
         async with AsyncExitStack() as opened:
             await opened.enter_async_context(
                 self.store.opened(

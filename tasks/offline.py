@@ -174,7 +174,7 @@ def verdict(said: str, task: str) -> Json:
             found = critique(text, task, "")
             score, reason = found.score, found.summary
         else:
-            words, sentences = len(text.split()), len(sentences_of(text))
+            words, sentences = len(text.split()), len(list(sentences_of(text)))
             score = max(2, min(7, 2 + words // 20))
             reason = f"By rules alone: {words} words in {sentences} sentences; truth is not judged."
         judged[f"candidate_{number}"] = {"reason": reason, "score": score}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.settings import get_current_settings
 from pydantic import BaseModel, Field
 
@@ -27,6 +30,7 @@ from flows import (
 )
 from tasks.branches import BranchManifest
 from tasks.errors import BadInput
+from tasks.showing import PROGRAM_KEY
 from tests import faults
 from tests.endpoint import Endpoint, Request
 from tests.faults import Reply
@@ -511,3 +515,88 @@ def test_a_pydantic_input_is_sent_as_its_fields(bench: Bench, endpoint: Endpoint
     bench.run(endpoint, Query(query="Just this?"), branches=branches("Kind"))
     assert '"age": 40' in said(endpoint.requests[0])
     assert "<query>\nJust this?\n</query>" in said(endpoint.requests[1])
+
+
+def test_the_picture_of_the_program_is_in_the_ui(bench: Bench) -> None:
+    """Each run adds a version of the picture under one key, as an image without any address."""
+
+    async def shown() -> list[Any]:
+        async with get_client() as client:
+            found = await client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[PROGRAM_KEY]))
+            )
+        return [artifact.data for artifact in found]
+
+    before = len(asyncio.run(shown()))
+    bench.run(None, branches=branches("Calm", "Bold"))
+    found = asyncio.run(shown())
+    assert len(found) == before + 1
+    latest = next(data for data in found if "calm, bold" in data)
+    picture = base64.b64decode(latest.rpartition("base64,")[2].rstrip(")")).decode()
+    assert "Be Calm." in picture
+
+
+def test_a_judge_works_offline(bench: Bench) -> None:
+    """The embedded engine scores candidates by rules, and says so."""
+    result = bench.run(None, branches=branches("Calm", "Bold", "Dry"), merge="best")
+    assert result.status == "complete"
+    assert all("By rules alone" in reason for r in result.ranking for reason in r.reasons)
+
+
+def test_the_command_line_answers_many_inputs_and_reports_failures(
+    tmp_path: Path, endpoint: Endpoint
+) -> None:
+    """A branches file and a queries file make a batch; exit 3 says that some were incomplete."""
+    endpoint.fail(faults.refusal(), when=lambda r: "Be odd." in said(r) and "Two?" in said(r))
+    (tmp_path / "branches.yaml").write_text(
+        "merge: concat\nbranches:\n- name: plain\n- {name: odd, instructions: Be odd.}\n"
+    )
+    (tmp_path / "queries.txt").write_text("One?\nTwo?\n")
+    arguments = ["--branches-file", "branches.yaml", "--queries-file", "queries.txt", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "branches", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={
+            **_environment(),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "LLM_REPORTS_STORE": str(tmp_path / "store"),
+            "OPENAI_BASE_URL": endpoint.base_url,
+            "OPENAI_API_KEY": "sk-test",
+        },
+        timeout=120,
+    )
+    assert done.returncode == 3, done.stderr
+    result = json.loads(done.stdout)
+    assert [item["status"] for item in result["inquiries"]] == ["complete", "partial"]
+    assert (tmp_path / "answers" / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["Q", "--branches-file", "none.yaml"], "none.yaml: No such file"),
+        (["Q", "--branches-file", "bad.yaml"], "branch a: uses b"),
+        ([], "no input"),
+        (["Q"], "no endpoint"),
+    ],
+)
+def test_the_command_line_refuses_bad_input_before_a_server_is_started(
+    tmp_path: Path, arguments: list[str], problem: str
+) -> None:
+    """Exit 2 and every problem on stderr, without a Prefect server."""
+    (tmp_path / "bad.yaml").write_text("- {name: a, uses: [b]}\n")
+    environment = {**_environment(), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    environment |= {"LLM_REPORTS_STORE": str(tmp_path / "store")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "branches", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert problem in done.stderr

@@ -25,7 +25,7 @@ LAYERS = [
     {"asking", "exchange", "inquiries", "panels"},
     {"blocks", "checking", "drawing", "llm"},
     # Prefect tasks.
-    {"policies", "progress"},
+    {"policies", "progress", "showing"},
     {"answering", "formatting", "judging", "publishing", "writing"},
     {"branch_pages", "branching", "refining", "runs"},
     {"branch_runs", "reporting"},

@@ -1,0 +1,37 @@
+"""The baseline: the same requests by bare asyncio with the same client, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import openai
+
+from tasks.transport import open_http
+
+
+async def ask_all(base_url: str, bodies: list[list[dict[str, Any]]], concurrency: int) -> float:
+    """Send chains of requests, the chains at the same time; seconds from first to last.
+
+    Args:
+        base_url: The endpoint.
+        bodies: Chains of request bodies; one chain's are sent one after the other.
+        concurrency: Requests under way at once, at most.
+    """
+    gate = asyncio.Semaphore(concurrency)
+    async with AsyncExitStack() as resources:
+        http = await resources.enter_async_context(open_http(base_url, concurrency, "sk-test"))
+        client = openai.AsyncOpenAI(
+            api_key="sk-test", base_url=base_url, http_client=http, max_retries=0
+        )
+
+        async def chain(requests: list[dict[str, Any]]) -> None:
+            for body in requests:
+                async with gate:
+                    await client.chat.completions.create(**body)
+
+        began = time.perf_counter()
+        await asyncio.gather(*map(chain, bodies))
+        return time.perf_counter() - began
