@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, cast
 
 from tasks.branches import BranchBatchResult, BranchesResult, BranchManifest
 from tasks.inquiries import Inquiry
 from tasks.programs import Program
 from tasks.publishing import MANIFEST, known_sum, package_versions, pretty_json
-from tasks.rendering import OFFLINE_BANNER, page
+from tasks.pages import page
+from tasks.rendering import OFFLINE_BANNER, moment_text, score_text
+from tasks.run_pages import STATUSES, cost_text, duration_text
 from tasks.schemas import OFFLINE, FileEntry, StepRecord, Usage
 from tasks.strict import Json
 
@@ -80,21 +83,36 @@ def branches_page(result: BranchesResult, inquiry: Inquiry, program: Program) ->
         }
         for output in dumped["outputs"]
     ]
-    return page(
-        "branches.html.j2",
-        query=inquiry.text,
-        result=dumped,
-        outputs=outputs,
-        merged=_merged_parts(dumped["merged"], [node.name for node in program.results]),
-        banner=OFFLINE_BANNER if program.model == OFFLINE else "",
-    )
+    for ranked in dumped["ranking"] or ():
+        ranked["score"] = score_text(ranked["score"])
+    values = {
+        "query": inquiry.text,
+        "result": dumped,
+        "outputs": outputs,
+        "merged": _merged_parts(dumped["merged"], [node.name for node in program.results]),
+        "statuses": STATUSES,
+        "banner": OFFLINE_BANNER if program.model == OFFLINE else "",
+    }
+    return page("branches", values)
 
 
 def branch_run_page(result: BranchBatchResult) -> str:
     """Write a branch run's index.html: its inputs, failures and totals."""
-    return page(
-        "branch_run.html.j2", result=result, banner=OFFLINE_BANNER if result.offline else ""
-    )
+    dumped = result.model_dump(mode="json")
+    for item in dumped["inquiries"]:
+        cost = item["cost_usd"]
+        item["cost"] = cost_text(None if cost is None else Decimal(cost))
+    values = {
+        "result": dumped,
+        "complete": sum(item.status == "complete" for item in result.inquiries),
+        "started": moment_text(result.started),
+        "duration": duration_text(result.duration_s),
+        "cost": cost_text(result.cost_usd),
+        "calls": {name: f"{count:,}" for name, count in dumped["calls"].items()},
+        "statuses": STATUSES,
+        "banner": OFFLINE_BANNER if result.offline else "",
+    }
+    return page("branch_run", values)
 
 
 def _merged_parts(merged: Any, names: Sequence[str]) -> list[Json]:

@@ -16,6 +16,8 @@ async def format_as_markdown(refined: Refined, *, offline: bool) -> str:
 
 
 @task(task_run_name="{refined.topic.slug} / html", **LOCAL_STEP)
-async def format_as_html(refined: Refined, summary: str, *, offline: bool) -> str:
+async def format_as_html(
+    refined: Refined, summary: str, *, offline: bool, templates: str | None = None
+) -> str:
     """Write report.html: one self-contained page."""
-    return report_html(refined, summary, offline=offline)
+    return report_html(refined, summary, offline=offline, templates=templates)

@@ -28,7 +28,7 @@ MAX_MARKERS = 20_000
 MAX_NESTING = 20
 ID_PREFIX = "s-"
 
-_CONTROLS = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 _MARKERS = "[]()*_`<>!|~&\\-+#"
 _SAFE_LINK = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+\Z|#[^\s<>\"]*\Z", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"([\\`*_\[\]#~])")
@@ -70,7 +70,9 @@ def well_formed(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub("", text)
 
 
 def one_line(text: str) -> str:

@@ -2,35 +2,19 @@
 
 A template has two blocks, `system` and `user`. `delimited(tag, text)` wraps untrusted text in a
 tag of ours and breaks every such tag inside the text, so that it cannot close its own delimiter.
-A folder of the user's own replaces packaged templates by name; it runs in a sandbox, sees plain
-strings and numbers only, and is bounded in time and size.
+A folder of the user's own replaces packaged templates by name, in the sandbox of `sandbox.py`.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
-from types import FrameType
-from typing import Any, cast
-
-from jinja2 import (
-    BaseLoader,
-    ChoiceLoader,
-    FileSystemLoader,
-    PackageLoader,
-    StrictUndefined,
-    TemplateError,
-    TemplateNotFound,
-)
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import Any
 
 from tasks.errors import BadInput
 from tasks.options import Critic, ReportOptions
+from tasks.sandbox import Limits, Sandbox, misnamed, own_folder, problem_of
 from tasks.schemas import Message, Topic
 
 PROMPTS = ("writer", "critic", "reviser", "summarizer")
@@ -55,125 +39,16 @@ def _tags(tag: str) -> re.Pattern[str]:
     return re.compile(rf"<(?={_UNSEEN}(?:/{_UNSEEN})?(?:{names})\b)", re.IGNORECASE)
 
 
-class _TooSlow(TemplateError):
-    pass
-
-
-_SWELLING = frozenset(
-    {"center", "expandtabs", "format", "format_map", "join", "ljust", "replace", "rjust"}
-    | {"translate", "zfill"}
-)
-_SWELLING_FILTERS = frozenset(
-    {"batch", "center", "format", "indent", "slice", "urlize", "wordwrap", "xmlattr"}
-)
-
-
-def _fits(size: int) -> None:
-    if size > MAX_PROMPT_CHARS:
-        raise _TooSlow(f"makes a value of more than {MAX_PROMPT_CHARS} characters")
-
-
-def _join(parts: Iterable[object], between: str = "") -> str:
-    texts = [str(part) for part in parts]
-    _fits(sum(len(text) + len(between) for text in texts))
-    return between.join(texts)
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    _fits(len(text) + text.count(old) * len(new))
-    return text.replace(old, new)
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "**", "%", "+"})
-
-    def wrap_str_format(self, value: Any) -> None:
-        """Leave `format` to `is_safe_attribute`: a width in it makes a huge text."""
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Text methods by which a small template makes a huge value are out of reach, too."""
-        if isinstance(obj, str | bytes) and attr in _SWELLING:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Refuse operations by which a small template makes a huge value."""
-        numbers = all(isinstance(side, int | float) for side in (left, right))
-        if operator != "+":
-            if not numbers or max(abs(left), abs(right)) > (64 if operator == "**" else 10**12):
-                raise SecurityError(
-                    f"the operator {operator} is for small numbers only in templates"
-                )
-        elif not numbers:
-            _fits(len(left) + len(right))
-        return super().call_binop(context, operator, left, right)
-
-
 @lru_cache(maxsize=16)
-def _environment(folder: str | None) -> _Sandbox:
-    loaders: list[BaseLoader] = [PackageLoader("tasks", "templates/prompts")]
-    if folder:
-        loaders.insert(0, FileSystemLoader(Path(folder) / "prompts"))
-    environment = _Sandbox(
-        loader=ChoiceLoader(loaders),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-    )
-    known = cast("dict[str, Any]", environment.globals)
-    known.clear()
-    known["delimited"] = delimited
-    if folder:
-        filters = cast("dict[str, Any]", environment.filters)
-        for name in _SWELLING_FILTERS:
-            del filters[name]
-        filters.update(join=_join, replace=_replace)
-    return environment
-
-
-def _bounded(block: Any, context: Any) -> str:
-    """Render one block of a user's template, within the time and size limits."""
-    ends = time.monotonic() + MAX_RENDER_S
-
-    def watch(frame: FrameType, _event: str, _arg: object) -> Any:
-        if time.monotonic() > ends:
-            raise _TooSlow(f"took longer than {MAX_RENDER_S:g} s to render")
-        if frame.f_code.co_filename.endswith(".j2"):  # `set` doubles what `~` joins
-            for value in frame.f_locals.values():
-                if isinstance(value, str | list | tuple):
-                    _fits(len(cast("str | list[object] | tuple[object, ...]", value)))
-        return watch
-
-    before = sys.gettrace()
-    sys.settrace(watch)
-    try:
-        parts: list[str] = []
-        size = 0
-        for part in block(context):
-            size += len(part)
-            if size > MAX_PROMPT_CHARS:
-                raise _TooSlow(f"rendered more than {MAX_PROMPT_CHARS} characters")
-            parts.append(part)
-    finally:
-        sys.settrace(before)
-    return "".join(parts)
+def _environment(folder: str | None) -> Sandbox:
+    limits = Limits(chars=MAX_PROMPT_CHARS, seconds=MAX_RENDER_S)
+    return Sandbox("prompts", folder, limits, escape=False, known={"delimited": delimited})
 
 
 def _messages(name: str, folder: str | None, values: dict[str, Any]) -> tuple[Message, ...]:
-    template = _environment(folder).get_template(f"{name}.j2")
-    context = template.new_context(values)
-
-    def block(part: str) -> str:
-        source = template.blocks[part]
-        text = _bounded(source, context) if folder else "".join(source(context))
-        return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-    return (
-        Message(role="system", content=block("system")),
-        Message(role="user", content=block("user")),
-    )
+    blocks = _environment(folder).blocks(f"{name}.j2", ("system", "user"), values)
+    system, user = (re.sub(r"\n{3,}", "\n\n", text).strip() for text in blocks)
+    return (Message(role="system", content=system), Message(role="user", content=user))
 
 
 def _wishes(topic: Topic, options: ReportOptions) -> dict[str, Any]:
@@ -278,16 +153,9 @@ def check_templates(options: ReportOptions) -> None:
     """
     if options.templates is None:
         return
-    folder = Path(options.templates)
-    if not folder.is_dir():
-        raise BadInput(f"templates {folder}: not a folder; give one that holds prompts/NAME.j2")
+    folder = own_folder(options.templates)
     _environment.cache_clear()
-    problems = [
-        f"template prompts/{found.name}: not the name of a prompt; use"
-        f" {', '.join(f'{n}.j2' for n in PROMPTS)}"
-        for found in sorted((folder / "prompts").glob("*.j2"))
-        if found.stem not in PROMPTS
-    ]
+    problems = misnamed(folder, "prompts", PROMPTS, "prompt")
     sample = Topic(title="Sample topic", guidance="Sample guidance")
     rendered = {
         "writer": lambda: writer_prompt(sample, options),
@@ -303,11 +171,7 @@ def check_templates(options: ReportOptions) -> None:
                 f"template prompts/{name}.j2: no block {missing}; it needs the blocks"
                 " 'system' and 'user'"
             )
-        except TemplateNotFound as error:
-            problems.append(f"template prompts/{name}.j2: template {error} not found")
-        except TemplateError as error:
-            problems.append(f"template prompts/{name}.j2: {error}; correct the template")
         except Exception as error:  # a user's expression can fail in any way
-            problems.append(f"template prompts/{name}.j2: {type(error).__name__}: {error}")
+            problems.append(problem_of(f"prompts/{name}.j2", error))
     if problems:
         raise BadInput(*problems)

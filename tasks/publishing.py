@@ -16,20 +16,22 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, ValidationError
 
 from tasks.asking import Plan
+from tasks.changes import Changes, changes_markdown, compared
+from tasks.earlier import EarlierReports
 from tasks.policies import LOCAL_STEP
+from tasks.reading import reader_page
 from tasks.rendering import (
-    RunEntry,
     history_json,
     report_html,
     report_markdown,
-    run_page,
-    runs_page,
     summary_text,
     topics_csv,
 )
+from tasks.run_pages import RunEntry, run_page, runs_page
 from tasks.schemas import (
     OFFLINE,
     BatchResult,
+    ChangeCount,
     FileEntry,
     Manifest,
     Refined,
@@ -72,14 +74,26 @@ class Publication:
     steps: tuple[StepRecord, ...]
     plan: Plan
     run_id: str
+    earlier: EarlierReports | None = None
 
     @property
     def offline(self) -> bool:
         """Whether the embedded engine wrote it."""
         return self.plan.model == OFFLINE
 
+    def changes(self, markdown: str) -> Changes:
+        """What changed since the last report on the topic; reads it, and so blocks."""
+        earlier = self.earlier.find(self.refined.topic.slug) if self.earlier else None
+        return compared(earlier, markdown)
+
     def files(
-        self, markdown: str, html: str, *, created: datetime, flow_run_id: str | None
+        self,
+        markdown: str,
+        html: str,
+        *,
+        created: datetime,
+        flow_run_id: str | None,
+        changes: Changes,
     ) -> dict[str, bytes]:
         """The files of the result directory, the manifest last.
 
@@ -88,14 +102,27 @@ class Publication:
             html: Text of report.html.
             created: When the directory is written, UTC.
             flow_run_id: The Prefect flow run.
+            changes: What changed since the last report on the topic.
         """
         refined = self.refined
+        said = changes_markdown(changes, refined.topic.title, refined.winner.score)
         files = {
             "report.md": markdown.encode(),
             "report.html": html.encode(),
             "summary.txt": summary_text(self.summary).encode(),
             "history.json": history_json(refined).encode(),
+            "changes.md": said.encode(),
         }
+        page = reader_page(
+            refined,
+            self.summary,
+            markdown,
+            changes,
+            {name: len(body) for name, body in files.items()},
+            offline=self.offline,
+            templates=self.plan.options.templates,
+        )
+        files["index.html"] = page.encode()
         manifest = Manifest(
             topic=refined.topic,
             slug=refined.topic.slug,
@@ -137,24 +164,36 @@ def pretty_json(model: BaseModel) -> bytes:
     return (model.model_dump_json(indent=2) + "\n").encode()
 
 
+@dataclass(frozen=True)
+class Published:
+    """A result directory that is in its place, and how the report differs from the last one."""
+
+    directory: str
+    changes: ChangeCount
+
+
 @task(task_run_name="{publication.refined.topic.slug} / publish", **LOCAL_STEP)
 async def publish_report(
     publication: Publication, place: Place, markdown: str | None = None, html: str | None = None
-) -> str:
-    """Write one result directory, whole or not at all, and return its full name.
+) -> Published:
+    """Write one result directory, whole or not at all.
 
     What is not formatted yet is formatted here.
     """
     refined, offline = publication.refined, publication.offline
+    templates = publication.plan.options.templates
+    markdown = markdown or report_markdown(refined, offline=offline)
+    changes = await asyncio.to_thread(publication.changes, markdown)
     files = publication.files(
-        markdown or report_markdown(refined, offline=offline),
-        html or report_html(refined, publication.summary, offline=offline),
+        markdown,
+        html or report_html(refined, publication.summary, offline=offline, templates=templates),
         created=datetime.now(UTC),
         flow_run_id=flow_run.get_id(),
+        changes=changes,
     )
     folder = f"{publication.run_id}/{refined.topic.slug}"
     await asyncio.to_thread(place.publish, folder, files, MANIFEST)
-    return place.path(folder)
+    return Published(place.path(folder), changes.count)
 
 
 def publish_topics(place: Place, result: BatchResult) -> None:
@@ -162,17 +201,17 @@ def publish_topics(place: Place, result: BatchResult) -> None:
     place.write(f"{result.run_id}/topics.csv", topics_csv(result).encode("utf-8-sig"))
 
 
-def publish_run(place: Place, result: BatchResult) -> None:
+def publish_run(place: Place, result: BatchResult, templates: str | None = None) -> None:
     """Write the pages of a finished run; batch.json comes last and marks it as finished."""
     publish_topics(place, result)
-    place.write(f"{result.run_id}/index.html", run_page(result).encode())
+    place.write(f"{result.run_id}/index.html", run_page(result, templates).encode())
     place.write(f"{result.run_id}/{BATCH}", pretty_json(result))
-    publish_index(place)
+    publish_index(place, templates)
 
 
-def publish_index(place: Place) -> None:
+def publish_index(place: Place, templates: str | None = None) -> None:
     """Write the page of all runs."""
-    place.write("index.html", runs_page(run_entries(place)).encode())
+    place.write("index.html", runs_page(run_entries(place), templates).encode())
 
 
 def run_entries(place: Place) -> list[RunEntry]:

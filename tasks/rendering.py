@@ -1,35 +1,29 @@
-"""What readers open: report.md, report.html, summary.txt, history.json, run pages, topics.csv.
+"""Files of a report and of a run: report.md, report.html, summary.txt, history.json, topics.csv.
 
 Pure functions from models to text; no clock, no writing. Equal inputs give equal bytes. Reading
-and cleaning Markdown is `markdown_text.py`; putting files in their place is storage.
+and cleaning Markdown is `markdown_text.py`; the reader's pages are `reading.py` and `run_pages.py`.
 """
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import io
 import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from tasks.markdown_text import cleaned
+from tasks.markdown_text import CACHED_CHARS, cleaned
 from tasks.markdown_tree import Heading, escaped, html_of, one_line, well_formed
+from tasks.pages import page
+from tasks.sandbox import Html
 from tasks.schemas import SCHEMA_VERSION, BatchResult, Refined
 
-PAGES = Path(__file__).with_name("templates") / "pages"
 CONTENTS_SECTIONS, CONTENTS_WORDS = 5, 1200
 WORDS_A_MINUTE = 230
 OFFLINE_BANNER = "Written by the offline rule-based engine, no language model"
@@ -38,14 +32,6 @@ STOPPED = {
     "iterations_exhausted": "All critique rounds used; the best draft is shown",
     "plateau": "Scores stopped rising; the best draft is shown",
     "budget_exhausted": "The budget was used up; the best draft is shown",
-}
-STATUSES = {
-    "published": "published",
-    "failed": "failed",
-    "not_started": "not started",
-    "complete": "complete",
-    "partial": "partly done",
-    "stopped": "stopped early",
 }
 CSV_COLUMNS = (
     "topic",
@@ -61,30 +47,6 @@ CSV_COLUMNS = (
     "error",
 )
 _FORMULA, _BLANKS = frozenset("=+-@"), frozenset("\t\r\n")
-
-
-@dataclass(frozen=True)
-class RunEntry:
-    """One run as the page of all runs lists it."""
-
-    run_id: str
-    started: datetime | None
-    status: str | None
-    published: int | None
-    total: int | None
-    cost_usd: Decimal | None
-    state: Literal["finished", "unfinished"]
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """One draft in the history of scores."""
-
-    number: int
-    score: str
-    width: float
-    best: bool
-    remark: str
 
 
 # One report
@@ -111,26 +73,45 @@ def report_markdown(refined: Refined, *, offline: bool) -> str:
     return f"---\n{front}---\n\n{_with_contents(report.text, report.headings)}"
 
 
-def report_html(refined: Refined, summary: str, *, offline: bool) -> str:
-    """Write report.html: one page that needs no network and no script."""
+def report_html(
+    refined: Refined, summary: str, *, offline: bool, templates: str | None = None
+) -> str:
+    """Write report.html: one page that needs no network and no script.
+
+    Args:
+        refined: The report.
+        summary: Its executive summary.
+        offline: Whether the embedded engine wrote it.
+        templates: Folder of the user's own templates.
+    """
+    return page("report", report_values(refined, summary, offline=offline), templates)
+
+
+def report_values(refined: Refined, summary: str, *, offline: bool) -> dict[str, Any]:
+    """What the pages of one report show."""
     report = cleaned(refined.winner.text, refined.topic.title)
     title, topic = _title(report.headings, refined), one_line(refined.topic.title)
-    return _page(
-        "report.html.j2",
-        title=title,
-        topic="" if topic.casefold() == title.casefold() else topic,
-        summary=_paragraphs(summary),
-        body=Markup(html_of(report, with_title=False)),
-        sections=[h for h in report.headings if h.level in (2, 3)],
-        minutes=max(1, round(len(report.text.split()) / WORDS_A_MINUTE)),
-        score=_score(refined.winner.score),
-        scores=_score_rows(refined),
-        iterations=refined.iterations,
-        stopped=STOPPED[refined.stop_reason],
-        models=[one_line(model) for model in _models(refined)],
-        created=_moment(refined.created),
-        banner=OFFLINE_BANNER if offline else "",
-    )
+    created = _moment(refined.created)
+    return {
+        "title": title,
+        "topic": "" if topic.casefold() == title.casefold() else topic,
+        "summary": _paragraphs(summary),
+        "body": Html(_body(refined.winner.text, refined.topic.title)),
+        "sections": [
+            {"level": h.level, "text": h.text, "anchor": h.anchor}
+            for h in report.headings
+            if h.level in (2, 3)
+        ],
+        "minutes": max(1, round(len(report.text.split()) / WORDS_A_MINUTE)),
+        "score": score_text(refined.winner.score),
+        "scores": score_rows(refined),
+        "iterations": refined.iterations,
+        "stopped": STOPPED[refined.stop_reason],
+        "models": [one_line(model) for model in _models(refined)],
+        "created": moment_text(created),
+        "created_iso": f"{created:%Y-%m-%dT%H:%M:%SZ}" if created else "",
+        "banner": OFFLINE_BANNER if offline else "",
+    }
 
 
 def summary_text(text: str) -> str:
@@ -152,27 +133,7 @@ def history_json(refined: Refined) -> str:
     return well_formed(json.dumps(history, ensure_ascii=False, indent=2)) + "\n"
 
 
-# A run, and all runs
-
-
-def run_page(result: BatchResult) -> str:
-    """Write a run's index.html: its reports, failures and totals."""
-    published = sum(report.status == "published" for report in result.reports)
-    failed = sum(report.status == "failed" for report in result.reports)
-    return _page(
-        "run.html.j2",
-        result=result,
-        published=published,
-        failed=failed,
-        left=len(result.reports) - published - failed,
-        banner=OFFLINE_BANNER if result.offline else "",
-    )
-
-
-def runs_page(runs: Sequence[RunEntry]) -> str:
-    """Write the index.html over all runs, newest first."""
-    ordered = sorted(runs, key=lambda run: (_begun(run), run.run_id), reverse=True)
-    return _page("index.html.j2", runs=ordered, banner="")
+# A run
 
 
 def topics_csv(result: BatchResult) -> str:
@@ -186,7 +147,7 @@ def topics_csv(result: BatchResult) -> str:
             report.topic,
             report.slug,
             report.status,
-            "" if report.score is None else _score(report.score),
+            "" if report.score is None else score_text(report.score),
             report.iterations,
             report.stop_reason or "",
             "unknown" if report.cost_usd is None else format(report.cost_usd, "f"),
@@ -224,18 +185,6 @@ def _moment(created: int) -> datetime | None:
     return datetime.fromtimestamp(created, UTC) if 0 < created < 253_402_300_800 else None
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _begun(run: RunEntry) -> str:
-    """When a run began, as digits; its name says so where nothing else does."""
-    started = _utc(run.started)
-    return f"{started:%Y%m%d%H%M%S}" if started else re.sub(r"[^0-9]", "", run.run_id)[:14]
-
-
 def _paragraphs(text: str) -> list[str]:
     blocks = re.split(r"\n[ \t]*(?:\n[ \t]*)+", well_formed(text).strip())
     return [" ".join(block.split()) for block in blocks if block.strip()]
@@ -254,81 +203,39 @@ def _with_contents(text: str, headings: Sequence[Heading]) -> str:
     return "\n".join(lines[: at + 1]) + f"\n\n**Contents**\n\n{listed}\n\n{rest}"
 
 
-def _score_rows(refined: Refined) -> list[ScoreRow]:
+def score_rows(refined: Refined) -> list[dict[str, Any]]:
+    """The drafts with their scores, as pages list them."""
     return [
-        ScoreRow(
-            number=draft.number,
-            score="not scored" if draft.score is None else _score(draft.score),
-            width=round(min(10.0, max(0.0, draft.score or 0.0)) * 10, 1),
-            best=draft.number == refined.best,
-            remark=one_line(draft.critique.summary) if draft.critique else "",
-        )
+        {
+            "number": draft.number,
+            "score": "not scored" if draft.score is None else score_text(draft.score),
+            "width": round(min(10.0, max(0.0, draft.score or 0.0)) * 10, 1),
+            "best": draft.number == refined.best,
+            "remark": one_line(draft.critique.summary) if draft.critique else "",
+        }
         for draft in refined.drafts
     ]
 
 
-def _score(score: float | None) -> str:
+def score_text(score: float | None) -> str:
+    """A score as people read it."""
     return "-" if score is None else f"{score:.1f}".removesuffix(".0")
 
 
-def _cost(cost: Decimal | None) -> str:
-    if cost is None:
-        return "unknown"
-    return f"${cost:,.2f}" if cost == 0 or cost >= 1 else f"${cost:.4f}"
+def moment_text(moment: datetime | None) -> str:
+    """A moment as people read it; empty when it is not known."""
+    if moment is None:
+        return ""
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"{known.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _duration(seconds: float) -> str:
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {left:02d} s" if minutes else f"{seconds:.1f} s"
+def _body(text: str, title: str) -> str:
+    return (_body_cached if len(text) <= CACHED_CHARS else _body_of)(text, title)
 
 
-def _when(moment: datetime | None) -> str:
-    moment = _utc(moment)
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+def _body_of(text: str, title: str) -> str:
+    return html_of(cleaned(text, title), with_title=False)
 
 
-# Pages
-
-
-@cache
-def _pages() -> Environment:
-    pages = Environment(
-        loader=FileSystemLoader(PAGES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    pages.filters.update(cost=_cost, score=_score, duration=_duration, when=_when)
-    return pages
-
-
-@cache
-def _style() -> tuple[str, str]:
-    """The style sheet of all pages, and the policy that allows it and nothing else."""
-    style = _pages().get_template("style.css.j2").render().strip() + "\n"
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    rest = "base-uri 'none'; form-action 'none'"
-    return style, f"default-src 'none'; style-src 'sha256-{digest}'; {rest}"
-
-
-def page(name: str, **values: Any) -> str:
-    """A packaged page with these values; texts among them are escaped.
-
-    Args:
-        name: File name of the template.
-        values: What it shows; `banner` is among them.
-    """
-    return _page(name, **values)
-
-
-def _page(name: str, **values: Any) -> str:
-    style, policy = _style()
-    page = _pages().get_template(name)
-    own = Markup(style)
-    html = page.render(values, style=own, policy=policy, statuses=STATUSES)
-    return well_formed(html).rstrip("\n") + "\n"
+_body_cached = lru_cache(maxsize=8)(_body_of)

@@ -17,12 +17,19 @@ from tasks.answering import ask_model, step_record
 from tasks.asking import summary_ask
 from tasks.checking import CheckedBatch
 from tasks.completions import AnswerStore, use_store
+from tasks.earlier import EarlierReports
 from tasks.errors import ReportsError, StorageError
 from tasks.formatting import format_as_html, format_as_markdown
 from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
 from tasks.progress import Progress, progress_of_caller
-from tasks.publishing import Publication, publish_report, publish_run, publish_topics
+from tasks.publishing import (
+    Publication,
+    Published,
+    publish_report,
+    publish_run,
+    publish_topics,
+)
 from tasks.runner import as_is, ended
 from tasks.runs import new_run_id, run_context
 from tasks.schemas import (
@@ -59,6 +66,7 @@ class ReportRun:
         self.interruption = Interruption(
             self.session.stop, followed.on_interrupt if followed else None
         )
+        self.earlier: EarlierReports | None = None
         self.results: dict[str, ReportResult] = {}
         self.log = get_run_logger()
         self._started = datetime.now(UTC)
@@ -72,6 +80,8 @@ class ReportRun:
         flow_run, runner = run_context()
         runner.window = options.concurrency * 5 // 4 + 2  # some are formatted while others ask
         self.run_id = await asyncio.to_thread(new_run_id, flow_run, self.place)
+        slugs = {topic.slug for topic in self.batch.topics}
+        self.earlier = EarlierReports(self.place, self.run_id, slugs)
         self.log.info(
             "%d topics, model %s, into %s",
             len(self.batch.topics),
@@ -129,16 +139,19 @@ class ReportRun:
             )
             summary, cached = await ask_model(generate_summary, ask)
             html = format_as_html.submit(  # pyright: ignore[reportUnknownMemberType]
-                as_is(refined), summary.text, offline=offline
+                as_is(refined),
+                summary.text,
+                offline=offline,
+                templates=self.plan.options.templates,
             )
             steps = (*refined.steps, step_record(ask, summary, 0, cached=cached))
         writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
-            as_is(Publication(refined, summary.text, steps, self.plan, self.run_id)),
+            as_is(Publication(refined, summary.text, steps, self.plan, self.run_id, self.earlier)),
             as_is(self.place),
             markdown,
             html,
         )
-        directory: str = await ended(writing)
+        done: Published = await ended(writing)
         spent = self.session.ledger.items[topic.slug]
         return ReportResult(
             topic=topic.title,
@@ -147,7 +160,8 @@ class ReportRun:
             score=refined.winner.score,
             iterations=refined.iterations,
             stop_reason=refined.stop_reason,
-            directory=directory,
+            directory=done.directory,
+            changes=done.changes,
             usage=spent.usage,
             cost_usd=spent.cost_usd,
         )
@@ -219,7 +233,7 @@ class ReportRun:
         """Write the run's pages, batch.json last, and return what has become of the batch."""
         result = self.result()
         try:
-            await asyncio.to_thread(publish_run, self.place, result)
+            await asyncio.to_thread(publish_run, self.place, result, self.plan.options.templates)
         except StorageError as error:
             self.session.stop(error)
             self.log.error("the run's pages could not be written: %s", error)

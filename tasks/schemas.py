@@ -276,6 +276,16 @@ class ErrorReport(Record):
     request_id: str | None = None
 
 
+class ChangeCount(Record):
+    """How a report differs from the last one on its topic, in sections."""
+
+    state: Literal["new", "unchanged", "changed", "unknown"]
+    since: str = Field(default="", description="The run it is compared with; empty: none.")
+    added: int = 0
+    dropped: int = 0
+    rewritten: int = 0
+
+
 class ReportResult(Record):
     """What became of one topic."""
 
@@ -291,6 +301,9 @@ class ReportResult(Record):
         default=Decimal(0), description="Spent on this report in this run; None: unknown."
     )
     error: ErrorReport | None = None
+    changes: ChangeCount | None = Field(
+        default=None, description="Since the last report on this topic; None: not published."
+    )
 
 
 class Calls(Record):

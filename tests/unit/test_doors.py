@@ -18,7 +18,11 @@ LAYERS = [
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
     {"branches", "interruption", "s3", "strict"},
-    {"chat", "faults", "locks", "offline", "prompts", "rendering", "settings", "storage", "topics"},
+    {"changes", "chat", "differences", "faults", "locks", "offline", "sandbox", "settings"}
+    | {"storage", "topics"},
+    {"earlier", "pages", "prompts"},
+    {"rendering"},
+    {"reading", "run_pages"},
     # The LLM boundary and the store of answers.
     {"completions", "structured", "transport", "values"},
     {"merging", "programs"},
@@ -32,7 +36,7 @@ LAYERS = [
 ]
 ONLY_IMPORTERS = {
     "openai": {"tasks/exchange.py"},
-    "jinja2": {"tasks/prompts.py", "tasks/rendering.py"},
+    "jinja2": {"tasks/sandbox.py"},
     "prefect_aws": {"tasks/s3.py"},
     "genai_prices": {"tasks/pricing.py"},
     "nh3": {"tasks/markdown_tree.py"},

@@ -19,18 +19,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from tasks.changes import Earlier, compared
 from tasks.markdown_text import clean_markdown, sanitized_html
 from tasks.markdown_tree import MAX_CHARS, parsed
+from tasks.reading import reader_page
 from tasks.rendering import (
-    RunEntry,
     history_json,
     report_html,
     report_markdown,
-    run_page,
-    runs_page,
     summary_text,
     topics_csv,
 )
+from tasks.run_pages import RunEntry, run_page, runs_page
 from tasks.schemas import (
     BatchResult,
     Calls,
@@ -103,7 +103,7 @@ ATTACKS = [
 TEXT_TAGS = """p h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del s hr br div section
     table thead tbody tr th td a sup input"""
 PAGE_TAGS = """html head meta title style body header main nav footer svg rect span b article time
-    dl dt dd small"""
+    dl dt dd small script details summary label select option button ins del"""
 TEXT_ATTRIBUTES = """href rel id class start title aria-label role tabindex type checked disabled
     style"""
 TAGS = set(TEXT_TAGS.split())
@@ -226,6 +226,15 @@ def published(topic: str = "Tidal power", **changes: object) -> ReportResult:
     return ReportResult.model_validate(fields | changes)
 
 
+def reader(report: Refined, summary: str = "s", earlier: str | None = None) -> str:
+    """A report's index.html, after an earlier report on the topic."""
+    markdown = report_markdown(report, offline=False)
+    before = None if earlier is None else Earlier("20261101T000000Z-1", earlier, 7.0)
+    changes = compared(before, markdown)
+    files = {"report.md": 1234, "report.html": 5678, "summary.txt": 9}
+    return reader_page(report, summary, markdown, changes, files, offline=False)
+
+
 def failed(topic: str, message: str) -> ReportResult:
     error = ErrorReport(kind="AnswerRefused", message=message, step="write", attempts=2)
     return ReportResult(topic=topic, slug="s", status="failed", cost_usd=None, error=error)
@@ -259,8 +268,9 @@ def test_no_attack_survives_in_a_page(attack: str) -> None:
     """A page holds nothing but its own tags and safe ones, wherever hostile text turns up."""
     report = refined(attack, topic=Topic(title=attack))
     run = batch(published(attack), failed(attack, attack), warnings=[attack])
-    for page in (report_html(report, attack, offline=False), run_page(run)):
+    for page in (report_html(report, attack, offline=False), run_page(run), reader(report, attack)):
         assert_safe(Seen(page), allowed=TAGS | OWN_TAGS)
+        assert page.count("<script") == len(re.findall(r"<script>\"use strict\";", page)) <= 1
         assert not re.search(r"(?:src|action|poster|xlink:href)\s*=|@import|url\(", tags_of(page))
 
 
@@ -565,27 +575,42 @@ def test_report_page_says_when_no_language_model_wrote_it() -> None:
     assert "Written by the offline rule-based engine, no language model" in Seen(page).words
 
 
-def test_the_policy_allows_the_style_of_the_page_and_nothing_else() -> None:
-    """The hash in the policy is that of the style in the page; no script, no style attribute."""
-    for page in (report_html(refined(), "s", offline=False), run_page(batch()), runs_page([])):
-        style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
-        assert style
-        digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
-        metas = Seen(page).named("meta")
-        policy = next(
-            m["content"] for m in metas if m.get("http-equiv") == "Content-Security-Policy"
-        )
-        assert f"default-src 'none'; style-src 'sha256-{digest}';" in policy
-        assert "unsafe" not in policy
-        assert page.count("<style") == 1
-        assert "<script" not in page
-        assert " style=" not in page
-        assert "url(" not in style[1]
+def pages() -> list[str]:
+    """One page of each sort."""
+    run = RunEntry("20261120T080000Z-a", None, "complete", 4, 4, Decimal("1.25"), "finished")
+    return [
+        report_html(refined(), "s", offline=False),
+        reader(refined(), earlier="# Old"),
+        run_page(batch(published())),
+        runs_page([run]),
+    ]
+
+
+@pytest.mark.parametrize("page", pages(), ids=("report", "reader", "run", "index"))
+def test_the_policy_allows_what_is_in_the_page_and_nothing_else(page: str) -> None:
+    """The hashes in the policy are those of the page's style and script; no style attribute."""
+    found = re.findall(r"<(style|script)>(.*?)</\1>", page, re.DOTALL)
+    wanted = "default-src 'none'; "
+    for tag, text in found:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        wanted += f"{tag}-src 'sha256-{digest}'; "
+        assert "url(" not in text
+    metas = Seen(page).named("meta")
+    policies = [m["content"] for m in metas if m.get("http-equiv") == "Content-Security-Policy"]
+    assert policies == [wanted + "base-uri 'none'; form-action 'none'"]
+    assert page.count("<style") == 1
+    assert page.count("<script") == len(found) - 1
+    assert " style=" not in page
+
+
+def test_a_report_needs_no_script() -> None:
+    """report.html is whole without any script."""
+    assert "<script" not in report_html(refined(), "s", offline=False)
 
 
 def test_pages_can_be_read_without_seeing_them() -> None:
     """Each page has a language, landmarks, one H1 and a link past its head."""
-    for page in (report_html(refined(), "s", offline=False), run_page(batch()), runs_page([])):
+    for page in pages():
         seen = Seen(page)
         assert seen.named("html") == [{"lang": "en"}]
         assert len(seen.named("main")) == len(seen.named("header")) == len(seen.named("h1")) == 1

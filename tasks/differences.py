@@ -1,0 +1,236 @@
+"""Differences between two texts, for people: by paragraph, and by word where one was changed.
+
+Pure functions in bounded time: anchors are words or paragraphs that occur once on either side,
+only small gaps between them are compared in full, and what is too large is not compared.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+MAX_CHARS = 200_000
+MAX_BLOCKS = 4_000
+MAX_WORDS = 4_000
+SMALL = 600
+MAX_DEPTH = 12
+NEAR = 5
+SIMILAR, KEPT = 0.35, 0.3
+SHORT = 4
+
+Kind = Literal["same", "changed", "added", "removed"]
+Part = tuple[str, str]
+
+_WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
+_WORD = re.compile(r"\S+\s*")
+_ANY_WORD = re.compile(rf"[{_WIDE}]\s*|[^\s{_WIDE}]+\s*")
+_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Neighbouring paragraphs that were left alone, or one that was not.
+
+    Attributes:
+        kind: What became of it.
+        blocks: The paragraphs; of a changed one, the new text.
+        parts: Of a changed paragraph its words in order, each run marked `same`, `del` or `ins`.
+    """
+
+    kind: Kind
+    blocks: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
+
+
+def differences(old: str, new: str) -> list[Passage] | None:
+    """What became of each paragraph; None when a text is too long to compare."""
+    if max(len(old), len(new)) > MAX_CHARS:
+        return None
+    before, after = blocks(old), blocks(new)
+    if max(len(before), len(after)) > MAX_BLOCKS:
+        return None
+    passages: list[Passage] = []
+    same: list[str] = []
+    i = j = 0
+    for here, there in [*matches(before, after), (len(before), len(after))]:
+        if here > i or there > j:
+            if same:
+                passages.append(Passage("same", tuple(same)))
+                same = []
+            passages.extend(_rewritten(before[i:here], after[j:there]))
+        if there < len(after):
+            same.append(after[there])
+        i, j = here + 1, there + 1
+    if same:
+        passages.append(Passage("same", tuple(same)))
+    return passages
+
+
+def blocks(text: str) -> list[str]:
+    """Split at blank lines, but not inside fenced code."""
+    if "```" not in text and "~~~" not in text:
+        return [
+            part.strip("\n") for part in re.split(r"\n[ \t]*(?:\n[ \t]*)+", text) if part.strip()
+        ]
+    found: list[str] = []
+    lines: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if mark and (not fence or mark[1].startswith(fence)):
+            fence = "" if fence else mark[1]
+        if line.strip() or fence:
+            lines.append(line)
+        elif lines:
+            found.append("\n".join(lines))
+            lines = []
+    return [*found, "\n".join(lines)] if lines else found
+
+
+def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of places that hold the same, rising on both sides."""
+    pairs: list[tuple[int, int]] = []
+    gaps = [(0, len(old), 0, len(new), 0)]
+    while gaps:
+        a, b, c, d, depth = gaps.pop()
+        while a < b and c < d and old[a] == new[c]:
+            pairs.append((a, c))
+            a, c = a + 1, c + 1
+        while a < b and c < d and old[b - 1] == new[d - 1]:
+            b, d = b - 1, d - 1
+            pairs.append((b, d))
+        if a == b or c == d:
+            continue
+        anchors = _anchors(old, new, (a, b, c, d)) if depth < MAX_DEPTH else []
+        if anchors:
+            pairs.extend(anchors)
+            for i, j in [*anchors, (b, d)]:
+                if i > a and j > c:
+                    gaps.append((a, i, c, j, depth + 1))
+                a, c = i + 1, j + 1
+        elif (b - a) * (d - c) <= SMALL:
+            pairs.extend((a + i, c + j) for i, j in _longest(old[a:b], new[c:d]))
+    return sorted(pairs)
+
+
+def _anchors(
+    old: Sequence[str], new: Sequence[str], gap: tuple[int, int, int, int]
+) -> list[tuple[int, int]]:
+    """The longest rising run of what occurs exactly once on either side of a gap."""
+    a, b, c, d = gap
+    olds: dict[str, int] = {}
+    for i in range(a, b):
+        olds[old[i]] = -1 if old[i] in olds else i
+    news: dict[str, int] = {}
+    for j in range(c, d):
+        word = new[j]
+        if word in olds:
+            news[word] = -1 if word in news else j
+    both = [(olds[w], j) for w, j in news.items() if j >= 0 and olds[w] >= 0]
+    ends: list[int] = []
+    last: list[int] = []
+    back: list[int] = []
+    for n, (i, _) in enumerate(both):
+        at = bisect_left(ends, i)
+        back.append(last[at - 1] if at else -1)
+        if at == len(ends):
+            ends.append(i)
+            last.append(n)
+        else:
+            ends[at], last[at] = i, n
+    run: list[tuple[int, int]] = []
+    n = last[-1] if last else -1
+    while n >= 0:
+        run.append(both[n])
+        n = back[n]
+    return run[::-1]
+
+
+def _longest(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The longest common subsequence of two short sequences."""
+    table = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
+    for i in range(len(old) - 1, -1, -1):
+        row, below = table[i], table[i + 1]
+        for j in range(len(new) - 1, -1, -1):
+            row[j] = below[j + 1] + 1 if old[i] == new[j] else max(below[j], row[j + 1])
+    i = j = 0
+    while i < len(old) and j < len(new):
+        if old[i] == new[j]:
+            yield i, j
+            i, j = i + 1, j + 1
+        elif table[i + 1][j] >= table[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+
+
+def _rewritten(old: Sequence[str], new: Sequence[str]) -> Iterator[Passage]:
+    """Tell changed paragraphs from those added and removed, by the words they share."""
+    known = [set(text.split()) for text in old]
+    at = 0
+    for n, text in enumerate(new):
+        words = set(text.split())
+        reach = min(len(old), at + NEAR + max(0, min(20, len(old) - at - (len(new) - n))))
+        scored = [
+            (2 * len(words & known[i]) / (len(words) + len(known[i]) or 1), -i)
+            for i in range(at, reach)
+        ]
+        likeness, place = max(scored, default=(0.0, 0))
+        parts = _by_word(old[-place], text) if likeness >= SIMILAR else ()
+        if not parts:
+            yield Passage("added", (text,))
+            continue
+        for gone in old[at:-place]:
+            yield Passage("removed", (gone,))
+        yield Passage("changed", (text,), parts)
+        at = 1 - place
+    for gone in old[at:]:
+        yield Passage("removed", (gone,))
+
+
+def _by_word(old: str, new: str) -> tuple[Part, ...]:
+    """The words of both in order; nothing when they are too many, or too few are kept."""
+    cut = _WORD if old.isascii() and new.isascii() else _ANY_WORD
+    before, after = cut.findall(old.lstrip()), cut.findall(new.lstrip())
+    if max(len(before), len(after)) > MAX_WORDS:
+        return ()
+    pairs = matches([w.rstrip() for w in before], [w.rstrip() for w in after])
+    if len(pairs) < KEPT * min(len(before), len(after)):
+        return ()
+    runs: list[Part] = []
+    i = j = 0
+    start = end = -1
+    for here, there in [*pairs, (len(before), len(after))]:
+        if here == i and there == j:
+            start, end = (there if start < 0 else start), there + 1
+        else:
+            if start >= 0:
+                runs.append(("same", "".join(after[start:end])))
+            runs.append(("del", "".join(before[i:here])))
+            runs.append(("ins", "".join(after[j:there])))
+            start, end = there, there + 1
+        i, j = here + 1, there + 1
+    if start >= 0:
+        runs.append(("same", "".join(after[start:end])))
+    return tuple(_joined([run for run in runs if run[1]]))
+
+
+def _joined(runs: list[Part]) -> Iterator[Part]:
+    """Take a word or two between changes as changed, too: it reads better."""
+    gone = come = ""
+    for n, (kind, text) in enumerate(runs):
+        if kind == "del":
+            gone += text
+        elif kind == "ins":
+            come += text
+        elif (gone or come) and n + 1 < len(runs) and len(text.strip()) < SHORT:
+            gone, come = gone + text, come + text
+        else:
+            yield from (part for part in (("del", gone), ("ins", come)) if part[1])
+            gone = come = ""
+            yield kind, text
+    yield from (part for part in (("del", gone), ("ins", come)) if part[1])
