@@ -18,6 +18,7 @@ from tasks.errors import BadInput, StorageError
 from tasks.exchange import Endpoint
 from tasks.inquiries import Asker, Inquiry, gather_inquiries
 from tasks.options import CallOptions, ReportOptions
+from tasks.page_templates import check_page_templates
 from tasks.pricing import PriceList
 from tasks.programs import check_program
 from tasks.prompts import check_templates
@@ -111,6 +112,7 @@ def check_batch(
     checked(lambda: _writable(store, private=True))
     if chosen:
         checked(lambda: check_templates(chosen))
+        checked(lambda: check_page_templates(chosen))
         if reached:
             names = [*chosen.models(model).values(), *(c.model or model for c in chosen.critics)]
             checked(lambda: _priced(chosen, names, reached))

@@ -220,9 +220,9 @@ def _by_word(old: str, new: str) -> tuple[Part, ...]:
 
 
 def _joined(runs: list[Part]) -> Iterator[Part]:
-    """Take a word or two between changes as changed, too: it reads better."""
-    gone = come = ""
-    for n, (kind, text) in enumerate(runs):
+    """Take a word or two between changes as changed, too, and leave spaces at ends unmarked."""
+    gone = come = kept = ""
+    for n, (kind, text) in enumerate([*runs, ("same", "")]):
         if kind == "del":
             gone += text
         elif kind == "ins":
@@ -230,7 +230,14 @@ def _joined(runs: list[Part]) -> Iterator[Part]:
         elif (gone or come) and n + 1 < len(runs) and len(text.strip()) < SHORT:
             gone, come = gone + text, come + text
         else:
-            yield from (part for part in (("del", gone), ("ins", come)) if part[1])
+            for marked, words in (("del", gone), ("ins", come)):
+                if words:
+                    if kept:
+                        yield "same", kept
+                    shown = words.rstrip()
+                    yield marked, shown
+                    kept = words[len(shown) :]
+            kept += text
             gone = come = ""
-            yield kind, text
-    yield from (part for part in (("del", gone), ("ins", come)) if part[1])
+    if kept:
+        yield "same", kept

@@ -51,10 +51,24 @@ def reader_page(
         offline: Whether the embedded engine wrote it.
         templates: Folder of the user's own templates.
     """
-    values = report_values(refined, summary, offline=offline)
+    values = reader_values(refined, summary, markdown, changes, files, offline=offline)
+    return page("reader", values, templates)
+
+
+def reader_values(
+    refined: Refined,
+    summary: str,
+    markdown: str,
+    changes: Changes,
+    files: Mapping[str, int],
+    *,
+    offline: bool,
+) -> dict[str, Any]:
+    """What the page shows; arguments as of `reader_page`."""
     names = [*(name for name in FILES if name in files or name == "manifest.json")]
     names += [name for name in files if name not in FILES]
-    values |= {
+    return {
+        **report_values(refined, summary, offline=offline),
         "markdown": markdown,
         "drafts": [_draft(draft, refined) for draft in refined.drafts],
         "changes": _changes(changes),
@@ -63,7 +77,6 @@ def reader_page(
             for name in names
         ],
     }
-    return page("reader", values, templates)
 
 
 def _draft(draft: Draft, refined: Refined) -> dict[str, Any]:

@@ -47,11 +47,16 @@ def run_page(result: BatchResult, templates: str | None = None) -> str:
         result: What has become of the batch.
         templates: Folder of the user's own templates.
     """
+    return page("run", run_values(result), templates)
+
+
+def run_values(result: BatchResult) -> dict[str, Any]:
+    """What the page of a run shows."""
     counts = dict.fromkeys(("published", "failed", "not_started"), 0)
     for report in result.reports:
         counts[report.status] += 1
     usage, calls = result.usage, result.calls
-    values: dict[str, Any] = {
+    return {
         "run_id": result.run_id,
         "status": result.status,
         "status_text": STATUSES[result.status],
@@ -71,7 +76,6 @@ def run_page(result: BatchResult, templates: str | None = None) -> str:
         "reports": [_report(n, report) for n, report in enumerate(result.reports, 1)],
         "banner": OFFLINE_BANNER if result.offline else "",
     }
-    return page("run", values, templates)
 
 
 def runs_page(runs: Sequence[RunEntry], templates: str | None = None) -> str:
@@ -81,8 +85,13 @@ def runs_page(runs: Sequence[RunEntry], templates: str | None = None) -> str:
         runs: The runs, in any order.
         templates: Folder of the user's own templates.
     """
+    return page("index", runs_values(runs), templates)
+
+
+def runs_values(runs: Sequence[RunEntry]) -> dict[str, Any]:
+    """What the page of all runs shows."""
     ordered = sorted(runs, key=lambda run: (_begun(run), run.run_id), reverse=True)
-    return page("index", {"runs": [_run(run) for run in ordered], "banner": ""}, templates)
+    return {"runs": [_run(run) for run in ordered], "banner": ""}
 
 
 def _report(number: int, report: ReportResult) -> dict[str, Any]:

@@ -23,6 +23,7 @@ LAYERS = [
     {"earlier", "pages", "prompts"},
     {"rendering"},
     {"reading", "run_pages"},
+    {"page_templates"},
     # The LLM boundary and the store of answers.
     {"completions", "structured", "transport", "values"},
     {"merging", "programs"},

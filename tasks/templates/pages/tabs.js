@@ -40,7 +40,7 @@
     tab.setAttribute("aria-controls", panels[n].id);
     panels[n].setAttribute("role", "tabpanel");
     panels[n].setAttribute("aria-labelledby", tab.id);
-    panels[n].tabIndex = 0;
+    if (!panels[n].querySelector("a, summary, [tabindex]")) panels[n].tabIndex = 0;
     tab.addEventListener("click", (event) => {
       event.preventDefault();
       choose(n);
