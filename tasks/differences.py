@@ -25,6 +25,7 @@ Kind = Literal["same", "changed", "added", "removed"]
 Part = tuple[str, str]
 
 _WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
+_UNSPACED = re.compile(f"[{_WIDE}]")
 _WORD = re.compile(r"\S+\s*")
 _ANY_WORD = re.compile(rf"[{_WIDE}]\s*|[^\s{_WIDE}]+\s*")
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
@@ -170,10 +171,10 @@ def _longest(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int]
 
 def _rewritten(old: Sequence[str], new: Sequence[str]) -> Iterator[Passage]:
     """Tell changed paragraphs from those added and removed, by the words they share."""
-    known = [set(text.split()) for text in old]
+    known = [_vocabulary(text) for text in old]
     at = 0
     for n, text in enumerate(new):
-        words = set(text.split())
+        words = _vocabulary(text)
         reach = min(len(old), at + NEAR + max(0, min(20, len(old) - at - (len(new) - n))))
         scored = [
             (2 * len(words & known[i]) / (len(words) + len(known[i]) or 1), -i)
@@ -190,6 +191,13 @@ def _rewritten(old: Sequence[str], new: Sequence[str]) -> Iterator[Passage]:
         at = 1 - place
     for gone in old[at:]:
         yield Passage("removed", (gone,))
+
+
+def _vocabulary(text: str) -> set[str]:
+    """The different words of a text; of one without spaces its characters."""
+    if text.isascii() or not _UNSPACED.search(text):
+        return set(text.split())
+    return {word.rstrip() for word in _ANY_WORD.findall(text)}
 
 
 def _by_word(old: str, new: str) -> tuple[Part, ...]:

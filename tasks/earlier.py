@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
+from collections import Counter
 from typing import Any, cast
 
 from tasks.changes import Earlier
@@ -20,7 +22,9 @@ logger = logging.getLogger(__name__)
 
 MAX_RUNS = 100
 MAX_BYTES = 4_000_000
+MAX_HEAD = 10_000
 _TIME = len("20260314T060000Z")
+_STARTED = re.compile(r'"started": ?"([^"]+)"')
 
 
 class EarlierReports:
@@ -63,7 +67,7 @@ class EarlierReports:
                 for name in self._place.names()
                 if "." not in name and name != self._run_id and name[:_TIME] <= self._run_id[:_TIME]
             ]
-            for run_id in sorted(earlier, reverse=True)[:MAX_RUNS]:
+            for run_id in self._newest_first(earlier)[:MAX_RUNS]:
                 names = set(self._place.names(run_id))
                 if "batch.json" in names:
                     for slug in names & (self._slugs - newest.keys()):
@@ -74,6 +78,21 @@ class EarlierReports:
             logger.warning("earlier runs cannot be listed, reports are not compared: %s", error)
             self._problem = "earlier runs could not be listed"
         return newest
+
+    def _newest_first(self, names: list[str]) -> list[str]:
+        """Sort runs by their start; of those that began in the same second batch.json knows."""
+        second = Counter(name[:_TIME] for name in names)
+
+        def began(name: str) -> tuple[str, str, str]:
+            alone = second[name[:_TIME]] == 1
+            return name[:_TIME], "" if alone else self._started(name), name
+
+        return sorted(names, key=began, reverse=True)
+
+    def _started(self, run_id: str) -> str:
+        body = self._place.read(f"{run_id}/batch.json")
+        found = _STARTED.search(body[:MAX_HEAD].decode(errors="replace")) if body else None
+        return found[1] if found else ""
 
     def _read(self, run_id: str, slug: str) -> Earlier | None:
         about = self._place.read(f"{run_id}/{slug}/manifest.json")

@@ -13,11 +13,15 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows import report_batch
 from tasks.errors import BadInput
+from tasks.schemas import BatchResult
 from tests import faults
 from tests.endpoint import Endpoint
 from tests.flow.conftest import TOPICS, Bench
 
-FILES = {"report.md", "report.html", "summary.txt", "history.json", "manifest.json"}
+FILES = {
+    "report.md", "report.html", "summary.txt", "history.json", "manifest.json", "index.html",
+    "changes.md",
+}  # fmt: skip
 SAME_BYTES = ("report.md", "report.html", "summary.txt")
 
 
@@ -52,6 +56,53 @@ def test_the_same_batch_again_makes_no_call_and_equal_bytes(
             assert (Path(one.directory or "") / name).read_bytes() == (
                 Path(two.directory or "") / name
             ).read_bytes()
+
+
+def test_a_later_run_says_what_changed_since_the_last(bench: Bench, endpoint: Endpoint) -> None:
+    """First runs are new, equal ones unchanged, others tell their sections; in every output."""
+    first = bench.run(endpoint, ["Tidal power"])
+    second = bench.run(endpoint, ["Tidal power", "C++"])
+    third = bench.run(endpoint, ["Tidal power"], options={"audience": "engineers"})
+
+    def change(result: BatchResult) -> tuple[str, str]:
+        [count] = [r.changes for r in result.reports if r.topic == "Tidal power"]
+        assert count is not None
+        return count.state, count.since
+
+    assert change(first) == ("new", "")
+    assert change(second) == ("unchanged", first.run_id)
+    assert change(third) == ("changed", second.run_id)
+    said = Path(third.reports[0].directory or "", "changes.md").read_text()
+    assert f"Since run {second.run_id}: " in said
+    page = Path(third.reports[0].directory or "", "index.html").read_text()
+    assert "<ins>" in page.split('id="changes"')[1]
+    assert "unchanged</a>" in Path(second.run_directory, "index.html").read_text()
+    history = Path(second.reports[0].directory or "", "changes.md").read_text()
+    assert f"Nothing has changed since run {first.run_id}." in history
+
+
+def test_a_house_template_is_used_and_checked_first(
+    bench: Bench, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    """Pages are rendered by the house's templates; a mistake in one ends the run before a call."""
+    own = tmp_path / "house" / "pages"
+    own.mkdir(parents=True)
+    options = {"templates": str(tmp_path / "house")}
+    (own / "run.html.j2").write_text("{{ nonsense }}")
+    with pytest.raises(BadInput, match=r"pages/run\.html\.j2"):
+        bench.run(endpoint, ["Tidal power"], options=options)
+    assert endpoint.requests == []
+    block = "{% block page %}<p>ACME {{ super() }}{% endblock %}"
+    for name in ("report", "reader", "run", "index"):
+        (own / f"{name}.html.j2").write_text(
+            '{% extends "packaged/' + name + '.html.j2" %}' + block
+        )
+    (own / "run.html.j2").write_text('{% extends "packaged/run.html.j2" %}' + block)
+    [report] = bench.run(endpoint, ["Tidal power"], options=options).reports
+    directory = Path(report.directory or "")
+    pages = [directory / "report.html", directory / "index.html", directory.parent / "index.html"]
+    for page in (*pages, directory.parents[1] / "index.html"):
+        assert "<p>ACME" in page.read_text(), page
 
 
 def test_the_best_scored_draft_wins_not_the_last(bench: Bench) -> None:

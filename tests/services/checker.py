@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 REPORT_FILES = {"report.md", "report.html", "summary.txt", "history.json", "manifest.json"}
+REPORT_FILES |= {"index.html", "changes.md"}
 
 
 def lines(log: Path) -> list[dict[str, Any]]:
