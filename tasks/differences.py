@@ -104,7 +104,7 @@ def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
         while a < b and c < d and old[b - 1] == new[d - 1]:
             b, d = b - 1, d - 1
             pairs.append((b, d))
-        if a == b or c == d:
+        if a == b or c == d or (b - a == d - c == 1):
             continue
         anchors = _anchors(old, new, (a, b, c, d)) if depth < MAX_DEPTH else []
         if anchors:
@@ -202,11 +202,15 @@ def _vocabulary(text: str) -> set[str]:
 
 def _by_word(old: str, new: str) -> tuple[Part, ...]:
     """The words of both in order; nothing when they are too many, or too few are kept."""
-    cut = _WORD if old.isascii() and new.isascii() else _ANY_WORD
+    plain = old.isascii() and new.isascii()
+    cut = _WORD if plain else _ANY_WORD
     before, after = cut.findall(old.lstrip()), cut.findall(new.lstrip())
     if max(len(before), len(after)) > MAX_WORDS:
         return ()
-    pairs = matches([w.rstrip() for w in before], [w.rstrip() for w in after])
+    if plain:
+        pairs = matches(old.split(), new.split())
+    else:
+        pairs = matches([w.rstrip() for w in before], [w.rstrip() for w in after])
     if len(pairs) < KEPT * min(len(before), len(after)):
         return ()
     runs: list[Part] = []

@@ -29,6 +29,8 @@ MAX_NESTING = 20
 ID_PREFIX = "s-"
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
+_CONTROL_BYTES = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
+_LATER_CONTROLS = re.compile(rb"\xc2[\x80-\x9f]")
 _MARKERS = "[]()*_`<>!|~&\\-+#"
 _SAFE_LINK = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+\Z|#[^\s<>\"]*\Z", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"([\\`*_\[\]#~])")
@@ -67,12 +69,15 @@ class Parsed:
 def well_formed(text: str) -> str:
     """Remove control characters, and make the text encodable as UTF-8."""
     try:
-        text.encode()
+        encoded = text.encode()
     except UnicodeEncodeError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if "\r" in text:
+        encoded = text.encode()
+    if b"\r" in encoded:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROLS.sub("", text)
+    if encoded.translate(None, _CONTROL_BYTES) != encoded or _LATER_CONTROLS.search(encoded):
+        text = _CONTROLS.sub("", text)
+    return text
 
 
 def one_line(text: str) -> str:

@@ -21,7 +21,7 @@ from markdown_it import MarkdownIt
 
 from tasks.changes import Earlier, compared
 from tasks.markdown_text import clean_markdown, sanitized_html
-from tasks.markdown_tree import MAX_CHARS, parsed
+from tasks.markdown_tree import MAX_CHARS, parsed, well_formed
 from tasks.reading import reader_page
 from tasks.rendering import (
     history_json,
@@ -734,3 +734,11 @@ def test_topics_csv_is_one_row_a_topic() -> None:
     assert first["topic"] == 'Tides, "big" = big'
     assert (first["score"], first["cost_usd"]) == ("8.5", "0.0412")
     assert (second["status"], second["error"]) == ("failed", "AnswerRefused: no\nmore")
+
+
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("\0\r\n\t\x0b\x7f\x80\x85\x9f\xa0Â")))
+def test_control_characters_are_removed_and_nothing_else(text: str) -> None:
+    """Well-formed text has no control characters but tab and newline, and keeps all others."""
+    kept = text.replace("\r\n", "\n").replace("\r", "\n")
+    wanted = "".join(c for c in kept if c in "\t\n" or not (c < " " or "\x7f" <= c <= "\x9f"))
+    assert well_formed(text) == wanted
