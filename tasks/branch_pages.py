@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from tasks.branches import BranchBatchResult, BranchesResult, BranchManifest
 from tasks.inquiries import Inquiry
+from tasks.pages import page
 from tasks.programs import Program
 from tasks.publishing import MANIFEST, known_sum, package_versions, pretty_json
-from tasks.pages import page
 from tasks.rendering import OFFLINE_BANNER, moment_text, score_text
 from tasks.run_pages import STATUSES, cost_text, duration_text
 from tasks.schemas import OFFLINE, FileEntry, StepRecord, Usage

@@ -14,7 +14,7 @@ from tasks.differences import Passage, blocks, differences
 from tasks.markdown_tree import well_formed
 from tasks.pages import page
 from tasks.rendering import report_values, score_text
-from tasks.schemas import Critique, Draft, Refined
+from tasks.schemas import Critique, Draft, PanelCritique, Refined
 
 FILES = {
     "report.html": "The report as one page without script, to read, print and pass on",
@@ -96,13 +96,22 @@ def _draft(draft: Draft, refined: Refined) -> dict[str, Any]:
     }
 
 
-def _critique(critique: Critique | None) -> dict[str, Any]:
+def _critique(critique: Critique | PanelCritique | None) -> dict[str, Any]:
     if critique is None:
         return {}
+    panel = critique.critics if isinstance(critique, PanelCritique) else ()
     return {
         "summary": critique.summary,
         "strengths": critique.strengths,
         "improvements": critique.improvements,
+        "critics": [
+            {
+                "name": opinion.name,
+                "score": score_text(opinion.critique.score),
+                "summary": opinion.critique.summary,
+            }
+            for opinion in panel
+        ],
     }
 
 

@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import yaml
@@ -22,6 +23,8 @@ from markdown_it import MarkdownIt
 from tasks.changes import Earlier, compared
 from tasks.markdown_text import clean_markdown, sanitized_html
 from tasks.markdown_tree import MAX_CHARS, parsed, well_formed
+from tasks.page_templates import SAMPLES
+from tasks.pages import PAGES
 from tasks.reading import reader_page
 from tasks.rendering import (
     history_json,
@@ -34,9 +37,11 @@ from tasks.run_pages import RunEntry, run_page, runs_page
 from tasks.schemas import (
     BatchResult,
     Calls,
+    CriticOpinion,
     Critique,
     Draft,
     ErrorReport,
+    PanelCritique,
     Refined,
     ReportResult,
     StepRecord,
@@ -639,6 +644,44 @@ def test_history_tells_every_draft() -> None:
     assert [draft["score"] for draft in history["drafts"]] == [5.0, 8.5]
     assert history["drafts"][1]["critique"]["summary"] == "Well argued."
     assert history["drafts"][1]["text"] == "# \x00é"
+
+
+def test_the_reader_page_tells_what_each_critic_of_a_panel_said() -> None:
+    """Each critic's name, score and words stand under the draft, as text."""
+    one = Critique(score=7, strengths=[], improvements=[], summary="<b>Too dry.</b>")
+    panel = PanelCritique(
+        score=7,
+        strengths=["s"],
+        improvements=[],
+        summary="A panel.",
+        critics=(CriticOpinion(name="style", critique=one),),
+        disagreement=0,
+    )
+    drafts = (Draft(number=1, parent=None, text="# T", score=7, critique=panel),)
+    page = reader(refined(drafts=drafts, best=1))
+    assert "style, 7: &lt;b&gt;Too dry.&lt;/b&gt;" in page
+
+
+def test_every_variable_of_a_page_is_in_the_readme() -> None:
+    """The README's table names what each page's template may use, and nothing else."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = re.findall(r"^\| (all|report, reader|reader|run|index) \| (.*) \|$", readme, re.M)
+    said = {page: set(re.findall(r"`(\w+)`", words)) for page, words in rows}
+    for name in PAGES:
+        known = {key for make in SAMPLES[name] for key in _keys(make())} - {"banner"}
+        told = said.get(name, set())
+        if name in ("report", "reader"):
+            told = told | said["report, reader"]
+        assert known == told, name
+
+
+def _keys(value: object) -> set[str]:
+    """All names in a page's values, at any depth."""
+    if isinstance(value, dict):
+        return {str(key) for key in value}.union(*(_keys(part) for part in value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*(_keys(part) for part in value))
+    return set()
 
 
 # Runs
