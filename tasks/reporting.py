@@ -18,17 +18,26 @@ from tasks.asking import summary_ask
 from tasks.checking import CheckedBatch
 from tasks.completions import AnswerStore, use_store
 from tasks.errors import ReportsError, StorageError
-from tasks.formatting import format_as_html, format_as_markdown
+from tasks.formatting import begin_formats, format_as_html, format_as_markdown, made_formats
 from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
 from tasks.progress import Progress, progress_of_caller
-from tasks.publishing import Publication, publish_report, publish_run, publish_topics
+from tasks.publishing import (
+    Publication,
+    Published,
+    publish_report,
+    publish_run,
+    publish_topics,
+    sweep,
+)
 from tasks.runner import as_is, ended
 from tasks.runs import new_run_id, run_context
 from tasks.schemas import (
+    BATCH,
     OFFLINE,
     BatchResult,
     ErrorReport,
+    FileEntry,
     PaceRecord,
     Refined,
     ReportResult,
@@ -60,6 +69,8 @@ class ReportRun:
             self.session.stop, followed.on_interrupt if followed else None
         )
         self.results: dict[str, ReportResult] = {}
+        self.published: dict[str, tuple[FileEntry, ...]] = {}
+        self.warnings: list[str] = []
         self.log = get_run_logger()
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
@@ -81,6 +92,7 @@ class ReportRun:
         for warning in self.batch.warnings:
             self.log.warning(warning)
         await asyncio.to_thread(publish_topics, self.place, self.result())
+        await asyncio.to_thread(sweep, self.place)
         opened = self.store.opened(
             days=options.store_days,
             max_mb=options.store_mb,
@@ -132,13 +144,20 @@ class ReportRun:
                 as_is(refined), summary.text, offline=offline
             )
             steps = (*refined.steps, step_record(ask, summary, 0, cached=cached))
+        formatting = begin_formats(
+            self.plan.options.formats, refined, summary.text, offline=offline
+        )
+        documents, warnings = await made_formats(topic.slug, formatting)
+        self.warnings.extend(warnings)
+        about = (refined, summary.text, steps, self.plan, self.run_id, documents, warnings)
         writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
-            as_is(Publication(refined, summary.text, steps, self.plan, self.run_id)),
+            as_is(Publication(*about)),
             as_is(self.place),
             markdown,
             html,
         )
-        directory: str = await ended(writing)
+        written: Published = await ended(writing)
+        self.published[topic.slug] = written.files
         spent = self.session.ledger.items[topic.slug]
         return ReportResult(
             topic=topic.title,
@@ -147,7 +166,7 @@ class ReportRun:
             score=refined.winner.score,
             iterations=refined.iterations,
             stop_reason=refined.stop_reason,
-            directory=directory,
+            directory=written.directory,
             usage=spent.usage,
             cost_usd=spent.cost_usd,
         )
@@ -212,14 +231,14 @@ class ReportRun:
                 )
                 for line in self.session.lines
             ],
-            warnings=[*self.batch.warnings, *store.warnings],
+            warnings=[*self.batch.warnings, *self.warnings, *store.warnings],
         )
 
     async def close(self) -> BatchResult:
         """Write the run's pages, batch.json last, and return what has become of the batch."""
         result = self.result()
         try:
-            await asyncio.to_thread(publish_run, self.place, result)
+            await asyncio.to_thread(publish_run, self.place, result, self.published)
         except StorageError as error:
             self.session.stop(error)
             self.log.error("the run's pages could not be written: %s", error)
