@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     set_prefect_defaults()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from tasks.errors import BadInput
+    from tasks.errors import BadInput, StorageError
 
     commands = {
         "run": _run,
@@ -160,6 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in bad.problems:
             print(f"error: {problem}", file=sys.stderr)  # noqa: T201
         return EXIT_BAD_INPUT
+    except StorageError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_STOPPED
 
 
 def _run(chosen: argparse.Namespace) -> int:
