@@ -46,10 +46,11 @@ def command(tmp_path: Path, log: Path) -> Iterator[CommandLine]:
         yield CommandLine(tmp_path, api_url, base_url)
 
 
+@pytest.mark.timeout(max(300, 30 * KILLS))
 def test_a_file_has_its_checksum_or_no_manifest_names_it_however_often_the_publisher_is_killed(
     command: CommandLine, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A publisher is killed at random moments between its first file and batch.json.
+    """A publisher is killed at random moments, most of them while it stages and renames.
 
     After each kill every directory with a manifest is whole, and finally a run publishes all,
     without a call.
@@ -68,12 +69,21 @@ def test_a_file_has_its_checksum_or_no_manifest_names_it_however_often_the_publi
     kills, published, wrong = 0, list[int](), Counter[str]()
     while kills < KILLS:
         before = _runs(command.output)
+        enough, later = rng.randint(1, len(TOPICS)), rng.random() * 0.05
+        if rng.random() < 0.2:  # at any time, from the first file to the end of the process
+            enough, later = 0, rng.random() * publishing_s
         with command.started("run", *batch, "--json") as process:
             wait_until(
-                lambda known=before: process.poll() is not None or _runs(command.output) > known,
+                lambda known=before, enough=enough: (
+                    process.poll() is not None
+                    or any(
+                        _folders(command.output / r) >= enough
+                        for r in _runs(command.output) - known
+                    )
+                ),
                 every=0.001,
             )
-            time.sleep(rng.random() * publishing_s)  # the moment of the kill is up to chance
+            time.sleep(later)  # the moment of the kill is up to chance
             alive = process.poll() is None
             kill_group(process)
             if not alive:
@@ -81,7 +91,7 @@ def test_a_file_has_its_checksum_or_no_manifest_names_it_however_often_the_publi
         [run] = _runs(command.output) - before
         if alive and not (command.output / run / "batch.json").exists():
             kills += 1
-            published.append(len(list((command.output / run).glob("*/manifest.json"))))
+            published.append(len(list((command.output / run).glob("[!.]*/manifest.json"))))
             assert check_files(command.output) >= 2 * len(TOPICS) + sum(published)
             found = Verifier(LocalPlace(command.output / run)).verify().findings
             wrong.update(one.kind for one in found)
@@ -101,6 +111,11 @@ def test_a_file_has_its_checksum_or_no_manifest_names_it_however_often_the_publi
             f" unfinished; a whole run took {took:.1f} s, {publishing_s:.1f} s of it publication;"
             " the last run made 0 calls"
         )
+
+
+def _folders(run: Path) -> int:
+    """How many result directories are there, or being staged."""
+    return sum(path.is_dir() for path in run.iterdir())
 
 
 def _runs(output: Path) -> set[str]:
