@@ -112,9 +112,10 @@ class Verifier:
         if BATCH in names:
             batch, found = self._read(f"{at}{BATCH}", BatchResult)
             yield from found
-            listed = self.place.read(f"{at}{SUMS}")
-            sums, found = self._sums(f"{at}{SUMS}", listed)
+        if names & {BATCH, SUMS}:
+            sums, found = self._sums(f"{at}{SUMS}", self.place.read(f"{at}{SUMS}"))
             yield from found
+        if BATCH in names:
             for name in (*_PAGES, BATCH):
                 yield from self._file(f"{at}{name}", None, sums.get(name), SUMS)
         else:

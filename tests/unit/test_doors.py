@@ -19,7 +19,7 @@ LAYERS = [
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
     {"branches", "interruption", "s3", "strict"},
     {"chat", "faults", "locks", "offline", "prompts", "rendering", "settings", "storage", "topics"},
-    {"document", "file_schemas"},
+    {"document", "file_schemas", "verifying"},
     {"pdf", "word"},
     # The LLM boundary and the store of answers.
     {"completions", "structured", "transport", "values"},
