@@ -61,7 +61,9 @@ class Pages:
 
     @staticmethod
     def _visible(part: str) -> bool:
-        return bool(part) and not part.startswith(".") and not set(part) & set("\\\0")
+        """Whether a part of an address can be a name that may be seen."""
+        ordinary = not set(part) & set("\\\0") and len(part.encode(errors="replace")) < 256
+        return bool(part) and not part.startswith(".") and ordinary
 
     def _inside(self, name: str) -> bool:
         """Whether a local path is what it says: below the root, and no symbolic link on the way."""

@@ -33,7 +33,6 @@ from tasks.publishing import (
 from tasks.runner import as_is, ended
 from tasks.runs import new_run_id, run_context
 from tasks.schemas import (
-    BATCH,
     OFFLINE,
     BatchResult,
     ErrorReport,

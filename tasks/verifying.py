@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
+from tasks.branches import BranchBatchResult, BranchManifest
 from tasks.errors import BadInput
 from tasks.schemas import BATCH, MANIFEST, SUMS, BatchResult, Manifest, Record, ReportResult
 from tasks.storage import Place
@@ -23,12 +24,13 @@ READERS = 8
 
 _PAGES = ("index.html", "topics.csv")
 _OF_A_RUN = {BATCH, SUMS, "topics.csv"}
-_OF_A_REPORT = {MANIFEST, "report.md", "report.html", "summary.txt", "history.json"}
+_OF_A_REPORT = {MANIFEST, "output.json", "report.md", "report.html", "summary.txt", "history.json"}
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}\.partial\Z")
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.old\Z")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _COUNTED = ("score", "iterations", "stop_reason")
 RecordType = TypeVar("RecordType", bound=Record)
+AnyManifest = Manifest | BranchManifest
 
 
 class Finding(Record):
@@ -108,6 +110,10 @@ class Verifier:
         self.runs += 1
         names = set(self.place.names(at.rstrip("/"), hidden=True))
         batch: BatchResult | None = None
+        answers = _answers_in(self.place.read(f"{at}{BATCH}"))
+        if answers:
+            yield from self._branch_run(at, answers, names)
+            return
         sums: Mapping[str, str] = {}
         if BATCH in names:
             batch, found = self._read(f"{at}{BATCH}", BatchResult)
@@ -141,6 +147,17 @@ class Verifier:
         for name in sorted(names - slugs - listed_slugs - _OF_A_RUN - set(_PAGES) - set(sums)):
             yield from self._extra(at, name)
 
+    def _branch_run(self, at: str, batch: BranchBatchResult, names: set[str]) -> Iterator[Finding]:
+        """Check a run of branches: its directories vouch for themselves, and it has no topics."""
+        published = {i.slug for i in batch.inquiries if i.directory}
+        for name in ("index.html", BATCH):
+            if name not in names:
+                yield self._finding("missing", at + name, "not there")
+        for slug in sorted(published):
+            yield from self._report(f"{at}{slug}/", None)
+        for name in sorted(names - published - {"index.html", BATCH}):
+            yield from self._extra(at, name)
+
     def _agreement(self, at: str, batch: BatchResult, sums: Mapping[str, str]) -> Iterator[Finding]:
         """Check that batch.json agrees with itself and with where it lies."""
         name = at.rstrip("/") or self.place.where.rstrip("/").rpartition("/")[2]
@@ -167,9 +184,10 @@ class Verifier:
         """Check a result directory against its manifest, its run's checksums and its result."""
         self.reports += 1
         names = set(self.place.names(at.rstrip("/"), hidden=True))
-        manifest: Manifest | None = None
+        manifest: AnyManifest | None = None
         if MANIFEST in names:
-            manifest, found = self._read(at + MANIFEST, Manifest)
+            kind = BranchManifest if "output.json" in names else Manifest
+            manifest, found = self._read(at + MANIFEST, kind)
             yield from found
         elif result or not names:
             yield self._finding("missing", at + MANIFEST, "the report is not published")
@@ -195,12 +213,14 @@ class Verifier:
             for name in sorted(names - listed.keys() - within.keys() - {MANIFEST}):
                 yield from self._extra(at, name)
 
-    def _same(self, at: str, manifest: Manifest, result: ReportResult | None) -> Iterator[Finding]:
+    def _same(
+        self, at: str, manifest: AnyManifest, result: ReportResult | None
+    ) -> Iterator[Finding]:
         """Check that a manifest names its folder and agrees with batch.json."""
         folder = at.rstrip("/") or self.place.where.rstrip("/")
         if manifest.slug != folder.rpartition("/")[2]:
             yield self._finding("altered", at + MANIFEST, f"names the folder {manifest.slug}")
-        if result is None:
+        if result is None or not isinstance(manifest, Manifest):
             return
         pairs = {name: (getattr(manifest, name), getattr(result, name)) for name in _COUNTED}
         pairs["topic"] = (manifest.topic.title, result.topic)
@@ -266,3 +286,11 @@ class Verifier:
         self, kind: Literal["missing", "altered", "extra", "unfinished"], name: str, detail: str
     ) -> Finding:
         return Finding(kind=kind, path=self.place.path(name), detail=detail)
+
+
+def _answers_in(batch: bytes | None) -> BranchBatchResult | None:
+    """The result of a run of branches; None: it is another run's, or damaged."""
+    try:
+        return BranchBatchResult.model_validate_json(batch or b"")
+    except ValidationError:
+        return None
