@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from flows.branches import branch_batch
 from tasks import checking
 from tasks.errors import BadInput, FormatFailed
 from tasks.file_schemas import SCHEMAS
@@ -147,3 +149,26 @@ def test_a_run_removes_what_killed_runs_left_and_nothing_else(bench: Bench) -> N
     assert young.exists()
     findings = Verifier(LocalPlace(bench.output)).verify().findings
     assert [(one.kind, one.path) for one in findings] == [("unfinished", str(young))]
+
+
+def test_a_run_of_branches_is_verified_by_its_manifests(bench: Bench) -> None:
+    """Result directories of branches are good as published, and an altered one is found."""
+    result = asyncio.run(
+        branch_batch(
+            queries=["Why C++?", "Tidal power?"],
+            model="offline",
+            output=str(bench.output),
+            options={"store": str(bench.store)},
+        )
+    )
+    before = Verifier(LocalPlace(bench.output)).verify()
+    altered = Path(result.inquiries[0].directory or "") / "output.html"
+    altered.write_bytes(altered.read_bytes()[:-1])
+    (Path(result.run_directory) / "index.html").unlink()
+
+    assert (before.runs, before.reports, before.findings) == (1, 2, [])
+    findings = Verifier(LocalPlace(bench.output)).verify().findings
+    assert [(one.kind, one.path) for one in findings] == [
+        ("missing", f"{result.run_directory}/index.html"),
+        ("altered", str(altered)),
+    ]
