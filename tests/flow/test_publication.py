@@ -101,7 +101,7 @@ def test_what_is_published_fits_the_published_schemas(bench: Bench, endpoint: En
     prices = {"gpt-5-mini": {"input": "0.00001", "output": "0.000003"}}
     runs = [bench.run(endpoint, TOPICS, options={**BOTH, "prices": prices})]
     endpoint.fail(faults.error(400, "no"), topic="Heat", times=None)
-    runs.append(bench.run(endpoint, [*TOPICS, "Heat pumps"]))
+    runs.append(bench.run(endpoint, [*TOPICS, "Heat pumps"], options={"candidates": 2}))
     endpoint.fail(faults.unauthorized(), topic="Rust", times=None)
     runs.append(bench.run(endpoint, ["Rust", "Go"], options={"concurrency": 1}))
 
