@@ -25,8 +25,10 @@ EXAMPLES = """examples:
   llm-reports run "Edge computing" "Tidal power" --model offline
   llm-reports run --topics-file topics.yaml --output reports --budget 2.50
   OPENAI_BASE_URL=http://127.0.0.1:11434/v1 llm-reports run "Rust" --model qwen3
+  llm-reports view reports
+  llm-reports verify reports
 
-exit status: 0 every report published, 2 bad input or configuration, 3 some reports failed,
+exit status of run: 0 every report published, 2 bad input or configuration, 3 some reports failed,
 4 stopped early with paid work kept, 130/143 interrupted. The same command again goes on."""
 
 
@@ -54,9 +56,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--concurrency", metavar="N", type=int, help="calls at once, default: 8")
     run.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
     run.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
+    run.add_argument(
+        "--format",
+        metavar="F",
+        dest="formats",
+        action="append",
+        choices=("pdf", "docx"),
+        help="pdf or docx, beside Markdown and HTML; may be repeated",
+    )
     run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     _branches_parser(commands.add_parser("branches", help="put inputs to parallel branches"))
     _draw_parser(commands.add_parser("draw", help="draw a program of branches, or the report flow"))
+    _add_verify(commands)
+    _add_view(commands)
     return parser
 
 
@@ -106,20 +118,51 @@ def _draw_parser(draw: argparse.ArgumentParser) -> None:
     draw.add_argument("--output", metavar="FILE.svg", help="default: standard output")
 
 
+def _add_verify(commands: Any) -> None:
+    verify = commands.add_parser(
+        "verify",
+        help="check that published files are whole and unaltered",
+        epilog="exit status: 0 all good, 1 something missing, altered, extra or unfinished, 2 bad"
+        " input",
+    )
+    verify.add_argument(
+        "directory", metavar="DIR", help="an output folder, a run or a result directory; s3 too"
+    )
+    verify.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _add_view(commands: Any) -> None:
+    view = commands.add_parser("view", help="read reports in the browser")
+    view.add_argument(
+        "directory", metavar="DIR", nargs="?", default="reports", help="default: reports"
+    )
+    view.add_argument("--port", metavar="N", type=int, default=0, help="default: any free one")
+    view.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     chosen = _parser().parse_args(arguments)
     set_prefect_defaults()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from tasks.errors import BadInput
+    from tasks.errors import BadInput, StorageError
 
-    commands = {"run": _run, "branches": _branches, "draw": _draw}
+    commands = {
+        "run": _run,
+        "branches": _branches,
+        "draw": _draw,
+        "verify": _verify,
+        "view": _view,
+    }
     try:
         return commands[chosen.command](chosen)
     except BadInput as bad:
         for problem in bad.problems:
             print(f"error: {problem}", file=sys.stderr)  # noqa: T201
         return EXIT_BAD_INPUT
+    except StorageError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_STOPPED
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -133,6 +176,7 @@ def _run(chosen: argparse.Namespace) -> int:
         "concurrency": chosen.concurrency,
         "budget_usd": chosen.budget,
         "deadline_s": chosen.deadline,
+        "formats": chosen.formats,
     }
     request: dict[str, Any] = {
         "topics": chosen.topics or None,
@@ -233,6 +277,18 @@ def _draw(chosen: argparse.Namespace) -> int:
     else:
         sys.stdout.write(picture)
     return EXIT_COMPLETE
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    from flows.verify import verify
+
+    return verify(chosen.directory, as_json=chosen.json)
+
+
+def _view(chosen: argparse.Namespace) -> int:
+    from flows.view import view
+
+    return view(chosen.directory, port=chosen.port, browser=not chosen.no_browser)
 
 
 def _exit_status(result: BatchResult) -> int:

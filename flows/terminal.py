@@ -80,7 +80,7 @@ def _console() -> Console:
     """The terminal, once a Prefect API answers."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _show_warnings(console)
-    _reach_server(console)
+    reach_server(console)
     return console
 
 
@@ -92,7 +92,7 @@ def _show_warnings(console: Console) -> None:
     logging.getLogger("tasks").addHandler(handler)
 
 
-def _reach_server(console: Console) -> None:
+def reach_server(console: Console) -> None:
     """Make sure that a Prefect API answers before anything else is done.
 
     Raises:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from tasks.branches import Branch, BranchOptions
 from tasks.errors import BadInput, StorageError
 from tasks.exchange import Endpoint
 from tasks.inquiries import Asker, Inquiry, gather_inquiries
-from tasks.options import CallOptions, ReportOptions
+from tasks.options import CallOptions, Format, ReportOptions
 from tasks.page_templates import check_page_templates
 from tasks.pricing import PriceList
 from tasks.programs import check_program
@@ -29,6 +30,12 @@ from tasks.topics import gather_topics
 from tasks.transport import OFFLINE_URL
 
 OPENAI_URL = "https://api.openai.com/v1"
+MADE_WITH: dict[Format, tuple[str, str]] = {
+    "pdf": ("typst", "typst"),
+    "docx": ("docx", "python-docx"),
+}
+"""What each optional format needs: a module, and the package that it comes in."""
+
 T = TypeVar("T")
 Options = TypeVar("Options", bound=CallOptions)
 
@@ -113,6 +120,7 @@ def check_batch(
     if chosen:
         checked(lambda: check_templates(chosen))
         checked(lambda: check_page_templates(chosen))
+        checked(lambda: _makeable(chosen))
         if reached:
             names = [*chosen.models(model).values(), *(c.model or model for c in chosen.critics)]
             checked(lambda: _priced(chosen, names, reached))
@@ -275,6 +283,18 @@ def _writable(location: str, *, private: bool = False) -> Place:
     place = open_place(location, private=private)
     place.probe()
     return place
+
+
+def _makeable(options: ReportOptions) -> None:
+    """Formats that need an extra are refused where it is not installed."""
+    missing = [
+        f"format {name}: needs {MADE_WITH[name][1]}, which is not installed;"
+        f" pip install 'prefect-llm-reports[{name}]'"
+        for name in options.formats
+        if find_spec(MADE_WITH[name][0]) is None
+    ]
+    if missing:
+        raise BadInput(*missing)
 
 
 def _priced(options: CallOptions, models: Iterable[str], endpoint: Endpoint) -> None:

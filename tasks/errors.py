@@ -20,6 +20,7 @@ ReportsError
 │       ├── NotAnEndpoint    a login page, a proxy or a redirect answers
 │       ├── RetryLater       the endpoint asks to wait longer than the deadline
 │       └── EndpointDown     first contact failed, or five items in a row
+├── FormatFailed             one file of a report cannot be made; the report goes without it
 ├── Interrupted              fatal: a person or the system ended the run
 └── StorageError             fatal: answers or reports can no longer be kept
     └── StorageFull
@@ -207,6 +208,10 @@ class RetryLater(FatalCallError):
 
 class EndpointDown(FatalCallError):
     """The endpoint does not answer anyone: first contact failed or five items failed in a row."""
+
+
+class FormatFailed(ReportsError):
+    """A file of an optional format cannot be made; the report is published without it."""
 
 
 class Interrupted(ReportsError):

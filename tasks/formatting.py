@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from prefect import task
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
 
+from prefect import task
+from prefect.futures import PrefectFuture
+
+from tasks.document import document_of
+from tasks.errors import FormatFailed
+from tasks.options import Format
 from tasks.policies import LOCAL_STEP
 from tasks.rendering import report_html, report_markdown
+from tasks.runner import as_is, ended
 from tasks.schemas import Refined
+
+logger = logging.getLogger(__name__)
 
 
 @task(task_run_name="{refined.topic.slug} / markdown", **LOCAL_STEP)
@@ -21,3 +33,53 @@ async def format_as_html(
 ) -> str:
     """Write report.html: one self-contained page."""
     return report_html(refined, summary, offline=offline, templates=templates)
+
+
+@task(task_run_name="{refined.topic.slug} / pdf", **LOCAL_STEP)
+async def format_as_pdf(refined: Refined, summary: str, *, offline: bool) -> bytes:
+    """Typeset report.pdf, beside the event loop."""
+    from tasks.pdf import pdf_of
+
+    return await asyncio.to_thread(lambda: pdf_of(document_of(refined, summary, offline=offline)))
+
+
+@task(task_run_name="{refined.topic.slug} / docx", **LOCAL_STEP)
+async def format_as_docx(refined: Refined, summary: str, *, offline: bool) -> bytes:
+    """Write report.docx, beside the event loop."""
+    from tasks.word import docx_of
+
+    return await asyncio.to_thread(lambda: docx_of(document_of(refined, summary, offline=offline)))
+
+
+_OPTIONAL: dict[Format, Any] = {"pdf": format_as_pdf, "docx": format_as_docx}
+Formatting = Sequence[tuple[Format, PrefectFuture[Any]]]
+
+
+def begin_formats(
+    formats: Sequence[Format], refined: Refined, summary: str, *, offline: bool
+) -> Formatting:
+    """Start the formatters of the optional formats side by side."""
+    return [
+        (name, _OPTIONAL[name].submit(as_is(refined), summary, offline=offline)) for name in formats
+    ]
+
+
+async def made_formats(
+    slug: str, formatting: Formatting
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Wait for the optional formats; one that fails is said, and the report goes without it.
+
+    Returns:
+        The files by name, and a warning for each that is missing.
+    """
+    files: dict[str, bytes] = {}
+    warnings: list[str] = []
+    for name, future in formatting:
+        try:
+            files[f"report.{name}"] = await ended(future)
+        except Exception as error:  # whatever it is, the report itself is finished and paid
+            reason = str(error) if isinstance(error, FormatFailed) else type(error).__name__
+            said = f"{slug}: published without report.{name}: {reason}"
+            logger.warning(said, exc_info=not isinstance(error, FormatFailed))
+            warnings.append(said)
+    return files, tuple(warnings)

@@ -10,6 +10,8 @@ from tasks.schemas import OFFLINE, Price, Record, Usd
 
 DEFAULT_MODEL = "gpt-5-mini"
 
+Format = Literal["pdf", "docx"]
+
 
 class Fallback(Record):
     """Where to ask when what comes before can no longer serve."""
@@ -202,6 +204,16 @@ class ReportOptions(CallOptions):
     templates: str | None = Field(
         default=None, description="Folder whose templates replace the packaged ones, by name."
     )
+    formats: tuple[Format, ...] = Field(
+        default=(),
+        description="Files beside Markdown and HTML: pdf, docx. Each needs the extra of its name,"
+        " as in pip install 'prefect-llm-reports[pdf]'.",
+    )
+
+    @field_validator("formats")
+    @classmethod
+    def _once_each(cls, value: tuple[Format, ...]) -> tuple[Format, ...]:
+        return tuple(dict.fromkeys(value))
 
     @field_validator("house_style", mode="before")
     @classmethod

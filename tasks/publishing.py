@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.asking import Plan
 from tasks.changes import Changes, changes_markdown, compared
 from tasks.earlier import EarlierReports
+from tasks.errors import StorageError
 from tasks.policies import LOCAL_STEP
 from tasks.reading import reader_page
 from tasks.rendering import (
@@ -29,7 +31,10 @@ from tasks.rendering import (
 )
 from tasks.run_pages import RunEntry, run_page, runs_page
 from tasks.schemas import (
+    BATCH,
+    MANIFEST,
     OFFLINE,
+    SUMS,
     BatchResult,
     ChangeCount,
     FileEntry,
@@ -40,8 +45,6 @@ from tasks.schemas import (
 )
 from tasks.storage import Place
 
-MANIFEST = "manifest.json"
-BATCH = "batch.json"
 PACKAGES = (
     "prefect-llm-reports",
     "prefect",
@@ -50,7 +53,10 @@ PACKAGES = (
     "jinja2",
     "markdown-it-py",
     "nh3",
+    "typst",
+    "python-docx",
 )
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -75,6 +81,10 @@ class Publication:
     plan: Plan
     run_id: str
     earlier: EarlierReports | None = None
+    documents: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Files of optional formats, by name."""
+
+    warnings: tuple[str, ...] = ()
 
     @property
     def offline(self) -> bool:
@@ -112,6 +122,7 @@ class Publication:
             "summary.txt": summary_text(self.summary).encode(),
             "history.json": history_json(refined).encode(),
             "changes.md": said.encode(),
+            **self.documents,
         }
         page = reader_page(
             refined,
@@ -137,12 +148,19 @@ class Publication:
             flow_run_id=flow_run_id,
             packages=package_versions(),
             created=created,
-            files=[
-                FileEntry(name=name, size=len(body), sha256=hashlib.sha256(body).hexdigest())
-                for name, body in files.items()
-            ],
+            files=[FileEntry.of(name, body) for name, body in files.items()],
+            warnings=list(self.warnings),
         )
         return {**files, MANIFEST: pretty_json(manifest)}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A result directory that is there: its full name, its files, and what changed since."""
+
+    directory: str
+    files: tuple[FileEntry, ...]
+    changes: ChangeCount
 
 
 def known_sum(costs: list[Decimal | None]) -> Decimal | None:
@@ -164,19 +182,11 @@ def pretty_json(model: BaseModel) -> bytes:
     return (model.model_dump_json(indent=2) + "\n").encode()
 
 
-@dataclass(frozen=True)
-class Published:
-    """A result directory that is in its place, and how the report differs from the last one."""
-
-    directory: str
-    changes: ChangeCount
-
-
 @task(task_run_name="{publication.refined.topic.slug} / publish", **LOCAL_STEP)
 async def publish_report(
     publication: Publication, place: Place, markdown: str | None = None, html: str | None = None
 ) -> Published:
-    """Write one result directory, whole or not at all.
+    """Write one result directory, whole or not at all, and say what is in it.
 
     What is not formatted yet is formatted here.
     """
@@ -192,8 +202,37 @@ async def publish_report(
         changes=changes,
     )
     folder = f"{publication.run_id}/{refined.topic.slug}"
-    await asyncio.to_thread(place.publish, folder, files, MANIFEST)
-    return Published(place.path(folder), changes.count)
+    written = await asyncio.to_thread(place.publish, folder, files, MANIFEST)
+    entries = [FileEntry.of(name, body) for name, body in files.items()]
+    if not written:
+        entries = await asyncio.to_thread(_entries, place, folder)
+    return Published(place.path(folder), tuple(entries), changes.count)
+
+
+def _entries(place: Place, folder: str) -> list[FileEntry]:
+    """The files of a directory that another process has completed."""
+    body = place.read(f"{folder}/{MANIFEST}") or b""
+    try:
+        listed = Manifest.model_validate_json(body).files
+    except ValidationError:
+        raise StorageError(
+            f"{place.path(folder)}/{MANIFEST}: damaged; remove the folder and run the same command"
+            " again"
+        ) from None
+    return [*listed, FileEntry.of(MANIFEST, body)]
+
+
+def sweep(place: Place) -> None:
+    """Remove what killed runs left in a folder of runs; failing to is no harm."""
+    if place.on_network:
+        return
+    try:
+        swept = place.sweep() + sum(place.sweep(name) for name in place.names())
+    except StorageError as error:
+        logger.warning("what killed runs left could not be removed: %s", error)
+    else:
+        if swept:
+            logger.info("removed %d things that killed runs had left in %s", swept, place.where)
 
 
 def publish_topics(place: Place, result: BatchResult) -> None:
@@ -201,11 +240,32 @@ def publish_topics(place: Place, result: BatchResult) -> None:
     place.write(f"{result.run_id}/topics.csv", topics_csv(result).encode("utf-8-sig"))
 
 
-def publish_run(place: Place, result: BatchResult, templates: str | None = None) -> None:
-    """Write the pages of a finished run; batch.json comes last and marks it as finished."""
-    publish_topics(place, result)
-    place.write(f"{result.run_id}/index.html", run_page(result, templates).encode())
-    place.write(f"{result.run_id}/{BATCH}", pretty_json(result))
+def publish_run(
+    place: Place,
+    result: BatchResult,
+    published: Mapping[str, Sequence[FileEntry]],
+    templates: str | None = None,
+) -> None:
+    """Write the pages of a finished run; batch.json comes last and marks it as finished.
+
+    Args:
+        place: Where runs are kept.
+        result: What became of the run.
+        published: Files of the result directories, by slug.
+        templates: Folder of the user's own page templates.
+    """
+    pages = {
+        "topics.csv": topics_csv(result).encode("utf-8-sig"),
+        "index.html": run_page(result, templates).encode(),
+    }
+    batch = pretty_json(result)
+    listed = {
+        **{f"{slug}/{entry.name}": entry for slug in published for entry in published[slug]},
+        **{name: FileEntry.of(name, body) for name, body in {**pages, BATCH: batch}.items()},
+    }
+    sums = "".join(f"{entry.sha256}  {name}\n" for name, entry in sorted(listed.items()))
+    for name, body in {**pages, SUMS: sums.encode(), BATCH: batch}.items():
+        place.write(f"{result.run_id}/{name}", body)
     publish_index(place, templates)
 
 

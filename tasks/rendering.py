@@ -22,7 +22,7 @@ from tasks.markdown_text import CACHED_CHARS, cleaned
 from tasks.markdown_tree import Heading, escaped, html_of, one_line, well_formed
 from tasks.pages import page
 from tasks.sandbox import Html
-from tasks.schemas import SCHEMA_VERSION, BatchResult, Refined
+from tasks.schemas import BatchResult, History, Refined
 
 CONTENTS_SECTIONS, CONTENTS_WORDS = 5, 1200
 WORDS_A_MINUTE = 230
@@ -121,15 +121,13 @@ def summary_text(text: str) -> str:
 
 def history_json(refined: Refined) -> str:
     """Write history.json: every draft with its score and the critique it got."""
-    history = {
-        "schema_version": SCHEMA_VERSION,
-        "topic": refined.topic.model_dump(mode="json"),
-        "drafts": [draft.model_dump(mode="json") for draft in refined.drafts],
-        "best": refined.best,
-        "stop_reason": refined.stop_reason,
-    }
-    if refined.candidates:
-        history["candidates"] = [c.model_dump(mode="json") for c in refined.candidates]
+    history = History(
+        topic=refined.topic,
+        drafts=refined.drafts,
+        best=refined.best,
+        stop_reason=refined.stop_reason,
+        candidates=refined.candidates,
+    ).model_dump(mode="json", exclude=None if refined.candidates else {"candidates"})
     return well_formed(json.dumps(history, ensure_ascii=False, indent=2)) + "\n"
 
 

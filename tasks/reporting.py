@@ -19,7 +19,7 @@ from tasks.checking import CheckedBatch
 from tasks.completions import AnswerStore, use_store
 from tasks.earlier import EarlierReports
 from tasks.errors import ReportsError, StorageError
-from tasks.formatting import format_as_html, format_as_markdown
+from tasks.formatting import begin_formats, format_as_html, format_as_markdown, made_formats
 from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
 from tasks.progress import Progress, progress_of_caller
@@ -29,6 +29,7 @@ from tasks.publishing import (
     publish_report,
     publish_run,
     publish_topics,
+    sweep,
 )
 from tasks.runner import as_is, ended
 from tasks.runs import new_run_id, run_context
@@ -36,6 +37,7 @@ from tasks.schemas import (
     OFFLINE,
     BatchResult,
     ErrorReport,
+    FileEntry,
     PaceRecord,
     Refined,
     ReportResult,
@@ -68,6 +70,8 @@ class ReportRun:
         )
         self.earlier: EarlierReports | None = None
         self.results: dict[str, ReportResult] = {}
+        self.published: dict[str, tuple[FileEntry, ...]] = {}
+        self.warnings: list[str] = []
         self.log = get_run_logger()
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
@@ -91,6 +95,7 @@ class ReportRun:
         for warning in self.batch.warnings:
             self.log.warning(warning)
         await asyncio.to_thread(publish_topics, self.place, self.result())
+        await asyncio.to_thread(sweep, self.place)
         opened = self.store.opened(
             days=options.store_days,
             max_mb=options.store_mb,
@@ -145,13 +150,29 @@ class ReportRun:
                 templates=self.plan.options.templates,
             )
             steps = (*refined.steps, step_record(ask, summary, 0, cached=cached))
+        formatting = begin_formats(
+            self.plan.options.formats, refined, summary.text, offline=offline
+        )
+        documents, warnings = await made_formats(topic.slug, formatting)
+        self.warnings.extend(warnings)
+        publication = Publication(
+            refined,
+            summary.text,
+            steps,
+            self.plan,
+            self.run_id,
+            earlier=self.earlier,
+            documents=documents,
+            warnings=warnings,
+        )
         writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
-            as_is(Publication(refined, summary.text, steps, self.plan, self.run_id, self.earlier)),
+            as_is(publication),
             as_is(self.place),
             markdown,
             html,
         )
-        done: Published = await ended(writing)
+        written: Published = await ended(writing)
+        self.published[topic.slug] = written.files
         spent = self.session.ledger.items[topic.slug]
         return ReportResult(
             topic=topic.title,
@@ -160,8 +181,8 @@ class ReportRun:
             score=refined.winner.score,
             iterations=refined.iterations,
             stop_reason=refined.stop_reason,
-            directory=done.directory,
-            changes=done.changes,
+            directory=written.directory,
+            changes=written.changes,
             usage=spent.usage,
             cost_usd=spent.cost_usd,
         )
@@ -226,14 +247,15 @@ class ReportRun:
                 )
                 for line in self.session.lines
             ],
-            warnings=[*self.batch.warnings, *store.warnings],
+            warnings=[*self.batch.warnings, *self.warnings, *store.warnings],
         )
 
     async def close(self) -> BatchResult:
         """Write the run's pages, batch.json last, and return what has become of the batch."""
         result = self.result()
         try:
-            await asyncio.to_thread(publish_run, self.place, result, self.plan.options.templates)
+            templates = self.plan.options.templates
+            await asyncio.to_thread(publish_run, self.place, result, self.published, templates)
         except StorageError as error:
             self.session.stop(error)
             self.log.error("the run's pages could not be written: %s", error)

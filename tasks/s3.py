@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
 from tasks.errors import BadInput, StorageError, StorageFull
+from tasks.media_types import media_type
 
 CLIENT_CONFIG: dict[str, Any] = {
     "connect_timeout": 10,
@@ -29,16 +30,13 @@ CLIENT_CONFIG: dict[str, Any] = {
 }
 """A server that hangs fails in minutes without these; a slow-down is retried by boto."""
 
-UPLOADS = 8
+UPLOADS = 16
+"""Uploads at once, of all reports of a run together."""
+
+MARKER_ATTEMPTS = 3
+"""A server may turn away two writers of one object that arrive together (409): try again."""
+
 logger = logging.getLogger(__name__)
-_TYPES = {
-    ".md": "text/markdown; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".txt": "text/plain; charset=utf-8",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-}
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
@@ -86,6 +84,7 @@ class S3Place:
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         self.where = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._uploads = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
 
     def path(self, name: str) -> str:
         """The full name of a file or folder."""
@@ -112,8 +111,8 @@ class S3Place:
         with _said_clearly(f"removing {self.path(name)}"):
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
 
-    def names(self, folder: str = "") -> list[str]:
-        """Names directly in a folder, sorted; those that begin with a dot are not listed."""
+    def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
+        """Names directly in a folder, sorted; those that begin with a dot only if asked for."""
         at = f"{self.prefix}{folder}/" if folder else self.prefix
         found: set[str] = set()
         with _said_clearly(f"listing {self.path(folder)}"):
@@ -123,22 +122,35 @@ class S3Place:
             for page in pages:
                 found |= {o["Key"][len(at) :] for o in page.get("Contents", ())}
                 found |= {p["Prefix"][len(at) : -1] for p in page.get("CommonPrefixes", ())}
-        return sorted(name for name in found if name and not name.startswith("."))
+        return sorted(name for name in found if name and (hidden or not name.startswith(".")))
 
-    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
+    def sweep(self, folder: str = "") -> int:
+        """Nothing is staged in a bucket: an object appears whole, or not at all."""
+        del folder
+        return 0
+
+    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
         """Upload the others side by side, then `last`, if nobody else has by then."""
         with _said_clearly(f"publishing {self.path(folder)}"):
             if self.age(f"{folder}/{last}"):
-                return
-            with ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload") as pool:
-                uploads = [
-                    pool.submit(self._put, f"{folder}/{name}", body)
-                    for name, body in files.items()
-                    if name != last
-                ]
+                return False
+            uploads = [
+                self._uploads.submit(self._put, f"{folder}/{name}", body)
+                for name, body in files.items()
+                if name != last
+            ]
+            wait(uploads)
             for upload in uploads:
                 upload.result()
-            self.create(f"{folder}/{last}", files[last])
+            for _ in range(MARKER_ATTEMPTS):
+                if self.create(f"{folder}/{last}", files[last]):
+                    return True
+                if self.age(f"{folder}/{last}"):
+                    return False
+        raise StorageError(
+            f"publishing {self.path(folder)} failed: others write {last} at the same time and none"
+            " gets through; run the same command again"
+        )
 
     def probe(self) -> None:
         """Write, and remove, a small object."""
@@ -179,10 +191,12 @@ class S3Place:
                 raise
 
     def _put(self, name: str, body: bytes, **conditions: str) -> Any:
-        ending = name[name.rfind(".") :]
-        kind = _TYPES.get(ending, "application/octet-stream")
         return self.client.put_object(
-            Bucket=self.bucket, Key=self.prefix + name, Body=body, ContentType=kind, **conditions
+            Bucket=self.bucket,
+            Key=self.prefix + name,
+            Body=body,
+            ContentType=media_type(name),
+            **conditions,
         )
 
 

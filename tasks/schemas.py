@@ -18,6 +18,9 @@ from slugify import slugify
 SCHEMA_VERSION = 1
 OFFLINE = "offline"
 
+MANIFEST, BATCH, SUMS = "manifest.json", "batch.json", "SHA256SUMS"
+"""The files that complete a result directory, a run, and the checksums of a run."""
+
 Status = Literal["published", "failed", "not_started"]
 StopReason = Literal["accepted", "iterations_exhausted", "plateau", "budget_exhausted"]
 Usd = Annotated[Decimal, Field(ge=0)]
@@ -266,6 +269,19 @@ class Refined(Record):
         return next(d for d in self.drafts if d.number == self.best)
 
 
+class History(Record):
+    """Every draft of a report with its score and the critique it got: history.json."""
+
+    schema_version: int = SCHEMA_VERSION
+    topic: Topic
+    drafts: tuple[Draft, ...] = Field(description="In the order in which they were written.")
+    best: int = Field(description="Number of the draft that was published.")
+    stop_reason: StopReason
+    candidates: tuple[Candidate, ...] = Field(
+        default=(), description="First drafts among which a judge chose; absent: there was one."
+    )
+
+
 class ErrorReport(Record):
     """Why a report was not published."""
 
@@ -352,6 +368,11 @@ class FileEntry(Record):
     size: int
     sha256: str
 
+    @classmethod
+    def of(cls, name: str, body: bytes) -> Self:
+        """The entry of a file with this content."""
+        return cls(name=name, size=len(body), sha256=hashlib.sha256(body).hexdigest())
+
 
 class Manifest(Record):
     """A result directory's own record; written last, so its presence means all files are there."""
@@ -372,3 +393,4 @@ class Manifest(Record):
     packages: dict[str, str]
     created: datetime
     files: list[FileEntry]
+    warnings: list[str] = Field(default=[], description="What could not be made, and why.")

@@ -7,9 +7,12 @@ or answers. The calls block: use them from a worker thread.
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
+import re
 import secrets
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +21,11 @@ from typing import Protocol
 from tasks.errors import BadInput, StorageError, StorageFull
 
 logger = logging.getLogger(__name__)
+
+ABANDONED_S = 3600
+"""Seconds after which what a killed writer left behind is nobody's any more."""
+
+_LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{8}\.partial\Z|\.probe-[0-9a-f]{8}\Z")
 
 
 class Place(Protocol):
@@ -38,15 +46,22 @@ class Place(Protocol):
         """Remove a file; a missing one is fine."""
         ...
 
-    def names(self, folder: str = "") -> list[str]:
-        """Names of the files and folders directly in a folder."""
+    def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
+        """Names of the files and folders directly in a folder; `hidden`: dot files as well."""
         ...
 
-    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
+    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
         """Write a folder of files; `last` appears only when all others are whole.
 
         A folder that already holds `last` is complete and stays as it is.
+
+        Returns:
+            Whether the folder's files are these; False: it was complete before.
         """
+        ...
+
+    def sweep(self, folder: str = "") -> int:
+        """Remove what killed writers left directly in a folder; the number of things removed."""
         ...
 
     def path(self, name: str) -> str:
@@ -86,15 +101,52 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _fill(handle: int, body: bytes) -> None:
+    written = 0
+    while written < len(body):
+        written += os.write(handle, body[written:])
+    os.fsync(handle)
+
+
 def _write_synced(path: Path, body: bytes, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        written = 0
-        while written < len(body):
-            written += os.write(handle, body[written:])
-        os.fsync(handle)
+        _fill(handle, body)
     finally:
         os.close(handle)
+
+
+def _claim(handle: int) -> None:
+    """Show other processes that somebody still works here; ends with the process."""
+    with suppress(OSError):  # a file system without locks: then nothing is swept there either
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def _remove_abandoned(path: Path) -> bool:
+    """Remove a file or a staged folder that nobody has claimed or touched for long."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        if time.time() - os.fstat(handle).st_mtime < ABANDONED_S:
+            return False
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_staged(path)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _remove_staged(path: Path) -> None:
+    if not path.is_dir():
+        path.unlink()
+        return
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
 
 
 class LocalPlace:
@@ -131,14 +183,20 @@ class LocalPlace:
         with _said_clearly(f"writing {path}"):
             self._make(path.parent)
             partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+            handle = None
             try:
-                _write_synced(partial, body, self._file_mode)
+                handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._file_mode)
+                _claim(handle)
+                _fill(handle, body)
                 partial.replace(path)
             except BaseException:
                 self._made.discard(path.parent)  # it may be gone
                 with suppress(OSError):
                     partial.unlink()
                 raise
+            finally:
+                if handle is not None:
+                    os.close(handle)
             _sync_folder(path.parent)
 
     def remove(self, name: str) -> None:
@@ -146,42 +204,55 @@ class LocalPlace:
         with _said_clearly(f"removing {self.path(name)}"), suppress(FileNotFoundError):
             (self.folder / name).unlink()
 
-    def names(self, folder: str = "") -> list[str]:
-        """Names directly in a folder, sorted; those that begin with a dot are not listed."""
+    def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
+        """Names directly in a folder, sorted; dot files only if asked for."""
         with _said_clearly(f"listing {self.path(folder)}"):
             try:
                 with os.scandir(self.folder / folder) as entries:
-                    return sorted(e.name for e in entries if not e.name.startswith("."))
+                    return sorted(e.name for e in entries if hidden or not e.name.startswith("."))
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
-    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
+    def sweep(self, folder: str = "") -> int:
+        """Remove what killed writers left directly in a folder.
+
+        A living writer holds a lock on what it stages, also while it is suspended; where the file
+        system has no locks, nothing is removed.
+        """
+        left = [n for n in self.names(folder, hidden=True) if _LEFT_BEHIND.match(n)]
+        return sum(_remove_abandoned(self.folder / folder / name) for name in left)
+
+    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
         """Stage the folder beside its place, fsync everything, and rename it as a whole."""
         target = self.folder / folder
         with _said_clearly(f"publishing {target}"):
             if (target / last).exists():
-                return
+                return False
             self._make(target.parent)
             staged = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+            handle = None
             try:
                 staged.mkdir(mode=self._folder_mode)
+                handle = os.open(staged, os.O_RDONLY | os.O_DIRECTORY)
+                _claim(handle)
                 for name in [*(n for n in files if n != last), last]:
                     _write_synced(staged / name, files[name], self._file_mode)
-                _sync_folder(staged)
-                self._put_in_place(staged, target, last)
+                os.fsync(handle)
+                written = self._put_in_place(staged, target, last)
             finally:
                 if staged.exists():
                     with suppress(OSError):
-                        for path in staged.iterdir():
-                            path.unlink()
-                        staged.rmdir()
+                        _remove_staged(staged)
+                if handle is not None:
+                    os.close(handle)
             _sync_folder(target.parent)
+        return written
 
     @staticmethod
-    def _put_in_place(staged: Path, target: Path, last: str) -> None:
+    def _put_in_place(staged: Path, target: Path, last: str) -> bool:
         """Rename the folder; one that another process has completed meanwhile stays."""
         if (target / last).exists():
-            return
+            return False
         if target.exists():  # left without its last file by another program
             target.rename(target.with_name(f".{target.name}.{secrets.token_hex(4)}.old"))
         try:
@@ -189,6 +260,8 @@ class LocalPlace:
         except OSError:
             if not (target / last).exists():
                 raise
+            return False
+        return True
 
     def probe(self) -> None:
         """Write, and remove, a small file."""

@@ -16,3 +16,5 @@ set_prefect_defaults()
 from tasks import completions  # noqa: E402 - after the environment that Prefect reads
 
 completions.WAIT_S = 0
+
+from tests.no_skips import pytest_configure  # noqa: E402, F401 - a hook, found by its name

@@ -45,8 +45,10 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     roots = {name.split("/")[0] for name in names}
     assert {root for root in roots if not root.endswith(".dist-info")} == {"flows", "tasks"}
     assert {"flows/py.typed", "tasks/py.typed"} <= set(names)
-    templates = {p.name for p in (ROOT / "tasks/templates").rglob("*.j2")}
-    assert {Path(name).name for name in names if name.endswith(".j2")} == templates
+    templates = {p for p in (ROOT / "tasks/templates").rglob("*") if p.is_file()}
+    packed = {ROOT / name for name in names if name.startswith("tasks/templates/")}
+    assert packed == templates
+    assert {p.suffix for p in packed} == {".j2", ".json", ".typ"}
 
 
 def test_the_installed_wheel_runs_the_main_job(wheel: Path, tmp_path: Path) -> None:

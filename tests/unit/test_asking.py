@@ -130,6 +130,7 @@ CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "store_days": (1, set()),
     "store_mb": (1, set()),
     "refresh": (True, set()),
+    "formats": (("pdf", "docx"), set()),
     "fallbacks": ([{"model": "n"}], set()),
 }
 

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = [
     # Nothing of this project below them.
-    {"budget", "environment", "markdown_tree", "offline_phrases", "pacing", "runner"}
-    | {"schemas", "tracing"},
+    {"budget", "environment", "markdown_tree", "media_types", "offline_phrases", "pacing"}
+    | {"runner", "schemas", "tracing"},
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
     {"branches", "interruption", "s3", "strict"},
@@ -23,7 +23,8 @@ LAYERS = [
     {"earlier", "pages", "prompts"},
     {"rendering"},
     {"reading", "run_pages"},
-    {"page_templates"},
+    {"document", "file_schemas", "page_templates", "verifying"},
+    {"pdf", "word"},
     # The LLM boundary and the store of answers.
     {"completions", "structured", "transport", "values"},
     {"merging", "programs"},
@@ -41,6 +42,8 @@ ONLY_IMPORTERS = {
     "prefect_aws": {"tasks/s3.py"},
     "genai_prices": {"tasks/pricing.py"},
     "nh3": {"tasks/markdown_tree.py"},
+    "typst": {"tasks/pdf.py"},
+    "docx": {"tasks/word.py"},
 }
 
 
@@ -78,7 +81,7 @@ def test_imports_go_to_lower_layers_only(path: Path) -> None:
 
 @pytest.mark.parametrize("package", ONLY_IMPORTERS)
 def test_each_boundary_has_one_importer(package: str) -> None:
-    """openai, jinja2, prefect_aws, genai_prices and nh3 are imported where they belong only."""
+    """openai, jinja2, prefect_aws, typst and the like are imported where they belong only."""
     importers = {
         f"{path.parent.name}/{path.name}"
         for path in SOURCES

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -218,3 +219,104 @@ def test_names_hide_what_begins_with_a_dot(tmp_path: Path) -> None:
     assert place.names() == ["a", "b", "sub"]
     assert place.names("sub") == ["c"]
     assert place.names("nowhere") == place.names("a") == []
+
+
+LEFT = (".report.0a1b2c3d.partial", ".topics.csv.0a1b2c3d.partial", ".probe-0a1b2c3d")
+
+
+def left_behind(folder: Path, *, age_s: float) -> None:
+    """What a killed writer leaves: a staged folder, a file that was being written, a probe."""
+    (folder / LEFT[0]).mkdir()
+    (folder / LEFT[0] / "report.md").write_text("half a rep")
+    for name in LEFT[1:]:
+        (folder / name).write_text("ha")
+    for name in LEFT:
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+
+
+def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    """Old remains of killed writers go; young ones, and whatever else is there, stay."""
+    place = LocalPlace(tmp_path)
+    place.publish("report", FILES, "manifest.json")
+    others = (".hidden", ".report.0a1b2c3d.old", "notes.partial", ".x.0a1b.partial")
+    for name in others:
+        (tmp_path / name).write_text("mine")
+        os.utime(tmp_path / name, (0, 0))
+    left_behind(tmp_path, age_s=60)
+    assert place.sweep() == 0
+    assert place.sweep("nowhere") == 0
+    for name in LEFT:
+        os.utime(tmp_path / name, (0, 0))
+    assert place.sweep() == len(LEFT)
+    assert sorted(os.listdir(tmp_path)) == sorted(["report", *others])
+
+
+def test_a_link_among_the_remains_is_never_followed(tmp_path: Path) -> None:
+    """A symbolic link with such a name is left alone, and so is what it points to."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("mine")
+    (tmp_path / "out").mkdir()
+    os.symlink(tmp_path / "precious", tmp_path / "out" / LEFT[0])
+    os.utime(tmp_path / "precious", (0, 0))
+    assert LocalPlace(tmp_path / "out").sweep() == 0
+    assert (tmp_path / "precious" / "file").exists()
+
+
+STAGING = """
+import os, sys
+from pathlib import Path
+from tasks import storage
+
+fill = storage._fill
+def fill_and_wait(handle, body):
+    fill(handle, body)
+    if body == b"second":
+        print("staged", flush=True)
+        sys.stdin.readline()
+storage._fill = fill_and_wait
+place = storage.LocalPlace(Path(sys.argv[1]))
+files = {"first": b"first", "other": b"second", "last": b"l"}
+getattr(place, sys.argv[2])(*(("report", files, "last") if sys.argv[2] == "publish" else
+                              ("report", b"second")))
+"""
+
+
+@pytest.mark.parametrize("operation", ["publish", "write"])
+def test_what_a_living_writer_stages_is_never_removed(tmp_path: Path, operation: str) -> None:
+    """However old its files look, a writer that lives keeps them, and completes its work."""
+    command = [sys.executable, "-c", STAGING, str(tmp_path), operation]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdin
+        assert writer.stdout
+        writer.stdout.readline()
+        [staged] = tmp_path.iterdir()
+        os.utime(staged, (0, 0))
+        assert LocalPlace(tmp_path).sweep() == 0
+        writer.stdin.write(b"\n")
+        writer.stdin.flush()
+        assert writer.wait() == 0
+    assert LocalPlace(tmp_path).names() == ["report"]
+
+
+def test_a_writer_that_died_no_longer_claims_what_it_staged(tmp_path: Path) -> None:
+    """The lock of a killed writer dies with it."""
+    command = [sys.executable, "-c", STAGING, str(tmp_path), "publish"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        writer.kill()
+    [staged] = tmp_path.iterdir()
+    os.utime(staged, (0, 0))
+    assert LocalPlace(tmp_path).sweep() == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_publishing_says_whose_files_are_there(tmp_path: Path) -> None:
+    """The first to publish a folder is told that its files are there, the second that not."""
+    place = LocalPlace(tmp_path)
+    assert place.publish("report", FILES, "manifest.json") is True
+    assert place.publish("report", {"manifest.json": b"other"}, "manifest.json") is False
