@@ -251,16 +251,20 @@ class LocalPlace:
     @staticmethod
     def _put_in_place(staged: Path, target: Path, last: str) -> bool:
         """Rename the folder; one that another process has completed meanwhile stays."""
-        if (target / last).exists():
-            return False
-        if target.exists():  # left without its last file by another program
-            target.rename(target.with_name(f".{target.name}.{secrets.token_hex(4)}.old"))
         try:
             staged.rename(target)
         except OSError:
-            if not (target / last).exists():
+            if (target / last).exists():
+                return False
+            if not target.exists():
                 raise
-            return False
+            # Whole folders appear at once: this one was left by another program.
+            aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+            target.rename(aside)
+            if (aside / last).exists():  # or completed after the look at it
+                aside.rename(target)
+                return False
+            staged.rename(target)
         return True
 
     def probe(self) -> None:

@@ -472,26 +472,3 @@ def test_locks_of_cancelled_callers_end_with_the_batch(tmp_path: Path) -> None:
 
     asyncio.run(abandoned())
     assert asyncio.run(next_batch())
-
-
-def test_a_thousand_kept_answers_are_read_in_seconds(tmp_path: Path) -> None:
-    """Reading 1,000 answers of a report's length takes seconds, not minutes."""
-    long = answer("A sentence of a report. " * 400)
-
-    async def run() -> float:
-        store = AnswerStore(location=str(tmp_path))
-        questions = [ask(str(number)) for number in range(1000)]
-        async with store.opened():
-            record = results(store).create_result_record(sealed(long), key=questions[0].key)
-            text = record.serialize().decode()
-            for question in questions:
-                path = file_of(tmp_path, question)
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(text.replace(questions[0].key, question.key))
-            began = time.perf_counter()
-            found = [await store.kept(question) for question in questions]
-            took = time.perf_counter() - began
-        assert found == [long] * 1000
-        return took
-
-    assert asyncio.run(run()) < 10

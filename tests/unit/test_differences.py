@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
-from itertools import pairwise
 
-import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.differences import MAX_CHARS, Passage, blocks, differences, matches
+from tasks.differences import MAX_CHARS, Passage, blocks, differences
 
 
 def told(old: str, new: str) -> list[Passage]:
@@ -93,26 +89,6 @@ WORDS = st.sampled_from(["the", "tide", "rises", "falls", "a", "b", "c", "e.", "
 TEXTS = st.lists(st.lists(WORDS, max_size=12).map(" ".join), max_size=8).map("\n\n".join)
 
 
-@settings(max_examples=150, deadline=None)
-@given(TEXTS, TEXTS)
-def test_nothing_is_lost_and_nothing_invented(old: str, new: str) -> None:
-    """The passages tell every word of both texts, in order, and no other."""
-    passages = told(old, new)
-    assert olds(passages) == "".join(old.split())
-    assert news(passages) == "".join(new.split())
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from("abcdef")), st.lists(st.sampled_from("abcdef")))
-def test_matches_rise_on_both_sides(old: list[str], new: list[str]) -> None:
-    """Matched places hold the same and never cross."""
-    pairs = matches(old, new)
-    assert all(old[i] == new[j] for i, j in pairs)
-    for (i, j), (k, m) in pairwise(pairs):
-        assert i < k
-        assert j < m
-
-
 def _hostile() -> dict[str, tuple[str, str]]:
     rng = random.Random(7)
     few = [rng.choice("ab") for _ in range(90_000)]
@@ -132,15 +108,6 @@ def _hostile() -> dict[str, tuple[str, str]]:
             "\n\n".join(f"{rng.random()} same words in all of them" for _ in range(3_000)),
         ),
     }
-
-
-@pytest.mark.parametrize("name", _hostile())
-def test_hostile_texts_are_compared_in_bounded_time(name: str) -> None:
-    """Texts made to be slow to compare take well under a second."""
-    old, new = _hostile()[name]
-    began = time.process_time()
-    differences(old, new)
-    assert time.process_time() - began < 1
 
 
 def test_texts_that_are_too_long_are_not_compared() -> None:

@@ -1,0 +1,60 @@
+"""Rendering under attack and at length: bounded time, and stable under a second pass."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.markdown_text import clean_markdown, sanitized_html
+from tasks.markdown_tree import MAX_CHARS, parsed
+from tests.unit.test_rendering import FRAGMENTS, VIEWERS, Seen, assert_safe
+
+
+def test_oversized_text_is_shown_as_it_is() -> None:
+    """Beyond the size limit a report is one block of code, escaped, and stays so."""
+    text = "<b>x</b> ```` \n" * (MAX_CHARS // 14)
+    cleaned = clean_markdown(text)
+    assert cleaned.startswith("# Report\n\n`````text\n<b>x</b>")
+    assert clean_markdown(cleaned) == cleaned
+    assert sanitized_html(text).startswith('<pre tabindex="0"><code>&lt;b&gt;x')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5_000,
+        "![" * 100_000,
+        "> " * 100_000 + "x",
+        "*a **b " * 1_500,
+        "a" + " " * 300_000,
+        "[a](" * 50_000,
+        "- " * 100_000,
+        "`" * 100_001,
+        "\\" * 100_000 + "<b>",
+    ],
+)
+def test_tangled_text_is_rendered_in_bounded_time(text: str) -> None:
+    """Text made to choke a parser takes seconds at most."""
+    started = time.process_time()
+    cleaned = clean_markdown(text)
+    assert sanitized_html(cleaned)
+    assert time.process_time() - started < 10
+    assert clean_markdown(cleaned) == cleaned
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(FRAGMENTS, max_size=25).map("".join))
+def test_cleaning_is_idempotent_safe_and_well_ordered(text: str) -> None:
+    """Cleaning twice changes nothing, no viewer acts on it, and the outline holds together."""
+    cleaned = clean_markdown(text)
+    assert clean_markdown(cleaned) == cleaned
+    assert cleaned.encode().endswith(b"\n")
+    levels = [heading.level for heading in parsed(cleaned).headings]
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip([0, *levels], levels, strict=False))
+    assert_safe(Seen(sanitized_html(text)))
+    for viewer in VIEWERS:
+        assert_safe(Seen(viewer.render(cleaned)))
