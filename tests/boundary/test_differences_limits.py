@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.differences import differences, matches
-from tests.unit.test_differences import TEXTS, _hostile, news, olds, told
+from tests.boundary.test_differences import TEXTS, _hostile, news, olds, told
 
 
 @pytest.mark.parametrize("name", _hostile())

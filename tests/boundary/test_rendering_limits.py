@@ -9,8 +9,78 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.markdown_text import clean_markdown, sanitized_html
-from tasks.markdown_tree import MAX_CHARS, parsed
-from tests.unit.test_rendering import FRAGMENTS, VIEWERS, Seen, assert_safe
+from tasks.markdown_tree import MAX_CHARS, parsed, well_formed
+from tests.unit.test_rendering import VIEWERS, Seen, assert_safe
+
+FRAGMENTS = st.sampled_from(
+    [
+        "<script>",
+        "<img src=x onerror=a>",
+        "<b>",
+        "<!--",
+        "-->",
+        "<br>",
+        "`",
+        "``",
+        "```\n",
+        "\n",
+        "\n\n",
+        "    ",
+        "  \n",
+        "\t",
+        "> ",
+        "- ",
+        "1. ",
+        "# ",
+        "### ",
+        "\n===\n",
+        "\n---\n",
+        "|",
+        "| a | b |\n|---|---|\n",
+        "\\",
+        "[",
+        "]",
+        "(",
+        ")",
+        "](javascript:x)",
+        "](http://e.test)",
+        "![",
+        "![p][r]",
+        "[r]",
+        "\n[r]: javascript:x\n",
+        "\n[r]: http://ok.test\n",
+        "[^1]",
+        "\n[^1]: ",
+        "<https://ok.test>",
+        "<javascript:x>",
+        "*",
+        "**",
+        "_",
+        "~~",
+        "- [x] ",
+        "a",
+        "b c",
+        "&lt;",
+        "!",
+        "http://a.test",
+        "'t'",
+        '<a title="',
+        '">',
+        "\n```markdown\n",
+        "\0",
+        "\u2028",
+        "\ud800",
+        "é",
+    ]
+)
+
+
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("\0\r\n\t\x0b\x7f\x80\x85\x9f\xa0Â")))
+def test_control_characters_are_removed_and_nothing_else(text: str) -> None:
+    """Well-formed text has no control characters but tab and newline, and keeps all others."""
+    kept = text.replace("\r\n", "\n").replace("\r", "\n")
+    wanted = "".join(c for c in kept if c in "\t\n" or not (c < " " or "\x7f" <= c <= "\x9f"))
+    assert well_formed(text) == wanted
 
 
 def test_oversized_text_is_shown_as_it_is() -> None:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.topics import gather_topics
-from tests.unit.test_topics import _csv, titles, topics_of
+from tests.unit.test_topics import _csv, topics_of
+
+letters = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])
+titles = st.lists(
+    st.text(letters, min_size=1, max_size=40)
+    .map(lambda text: unicodedata.normalize("NFC", text).strip())
+    .filter(lambda text: text and text.lower() not in {"title", "topic"}),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
 
 
 def test_many_topics_are_quick() -> None:

@@ -15,13 +15,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tasks.changes import Earlier, compared
 from tasks.markdown_text import clean_markdown, sanitized_html
-from tasks.markdown_tree import well_formed
 from tasks.page_templates import SAMPLES
 from tasks.pages import PAGES
 from tasks.reading import reader_page
@@ -383,69 +380,6 @@ def test_ordinary_markdown_is_left_alone() -> None:
     assert clean_markdown(text) == text
 
 
-FRAGMENTS = st.sampled_from(
-    [
-        "<script>",
-        "<img src=x onerror=a>",
-        "<b>",
-        "<!--",
-        "-->",
-        "<br>",
-        "`",
-        "``",
-        "```\n",
-        "\n",
-        "\n\n",
-        "    ",
-        "  \n",
-        "\t",
-        "> ",
-        "- ",
-        "1. ",
-        "# ",
-        "### ",
-        "\n===\n",
-        "\n---\n",
-        "|",
-        "| a | b |\n|---|---|\n",
-        "\\",
-        "[",
-        "]",
-        "(",
-        ")",
-        "](javascript:x)",
-        "](http://e.test)",
-        "![",
-        "![p][r]",
-        "[r]",
-        "\n[r]: javascript:x\n",
-        "\n[r]: http://ok.test\n",
-        "[^1]",
-        "\n[^1]: ",
-        "<https://ok.test>",
-        "<javascript:x>",
-        "*",
-        "**",
-        "_",
-        "~~",
-        "- [x] ",
-        "a",
-        "b c",
-        "&lt;",
-        "!",
-        "http://a.test",
-        "'t'",
-        '<a title="',
-        '">',
-        "\n```markdown\n",
-        "\0",
-        "\u2028",
-        "\ud800",
-        "é",
-    ]
-)
-
-
 # One report
 
 
@@ -729,11 +663,3 @@ def test_topics_csv_is_one_row_a_topic() -> None:
     assert first["topic"] == 'Tides, "big" = big'
     assert (first["score"], first["cost_usd"]) == ("8.5", "0.0412")
     assert (second["status"], second["error"]) == ("failed", "AnswerRefused: no\nmore")
-
-
-@given(st.text(st.characters(codec="utf-8") | st.sampled_from("\0\r\n\t\x0b\x7f\x80\x85\x9f\xa0Â")))
-def test_control_characters_are_removed_and_nothing_else(text: str) -> None:
-    """Well-formed text has no control characters but tab and newline, and keeps all others."""
-    kept = text.replace("\r\n", "\n").replace("\r", "\n")
-    wanted = "".join(c for c in kept if c in "\t\n" or not (c < " " or "\x7f" <= c <= "\x9f"))
-    assert well_formed(text) == wanted

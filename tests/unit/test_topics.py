@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import time
-import unicodedata
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import strategies as st
 
 from tasks import topics as module
 from tasks.errors import BadInput
@@ -292,14 +290,3 @@ def _csv(titles: list[str], header: bool) -> str:
     out = io.StringIO(newline="")
     csv.writer(out).writerows([["title"]] * header + [[title] for title in titles])
     return out.getvalue()
-
-
-letters = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])
-titles = st.lists(
-    st.text(letters, min_size=1, max_size=40)
-    .map(lambda text: unicodedata.normalize("NFC", text).strip())
-    .filter(lambda text: text and text.lower() not in {"title", "topic"}),
-    min_size=1,
-    max_size=8,
-    unique=True,
-)
