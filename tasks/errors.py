@@ -21,6 +21,7 @@ ReportsError
 │       ├── RetryLater       the endpoint asks to wait longer than the deadline
 │       └── EndpointDown     first contact failed, or five items in a row
 ├── FormatFailed             one file of a report cannot be made; the report goes without it
+├── RunFailed                the run is over and its state has to say that it fell short
 ├── Interrupted              fatal: a person or the system ended the run
 └── StorageError             fatal: answers or reports can no longer be kept
     └── StorageFull
@@ -212,6 +213,10 @@ class EndpointDown(FatalCallError):
 
 class FormatFailed(ReportsError):
     """A file of an optional format cannot be made; the report is published without it."""
+
+
+class RunFailed(ReportsError):
+    """The run is over and fell short; what was answered is kept."""
 
 
 class Interrupted(ReportsError):

@@ -21,6 +21,11 @@ def run_context() -> tuple[FlowRun, EventLoopTaskRunner]:
     return context.flow_run, context.task_runner
 
 
+def of_a_deployment() -> bool:
+    """Whether this run was started from a deployment, and nobody waits for what it returns."""
+    return run_context()[0].deployment_id is not None
+
+
 def new_run_id(flow_run: FlowRun, output: Place) -> str:
     """UTC time and a short id of the flow run; a Retry goes on in the same directory.
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from markdown_it import MarkdownIt
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.settings import get_current_settings
+from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel, Field
 
 from flows import (
@@ -30,7 +32,7 @@ from flows import (
 )
 from tasks.branches import BranchManifest
 from tasks.errors import BadInput
-from tasks.showing import PROGRAM_KEY
+from tasks.showing import PROGRAM_KEY, RESULT_KEY
 from tests import faults
 from tests.endpoint import Endpoint, Request
 from tests.faults import Reply
@@ -600,3 +602,37 @@ def test_the_command_line_refuses_bad_input_before_a_server_is_started(
     )
     assert done.returncode == 2
     assert problem in done.stderr
+
+
+def test_the_answers_are_in_the_ui_as_text(bench: Bench) -> None:
+    """A run shows its merge and answers as blocks of code, which no answer can break out of."""
+    attack = "```\n<script>alert(1)</script>\n![x](http://127.0.0.1:9/x.png)\n````"
+
+    async def shown() -> list[str]:
+        async with get_client() as client:
+            found = await client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[RESULT_KEY]))
+            )
+        return [str(artifact.data) for artifact in found]
+
+    with Endpoint(script=lambda request: answering(attack)) as endpoint:
+        bench.run(endpoint, branches=branches("Evil"), merge="any")
+    [text] = [data for data in asyncio.run(shown()) if "alert(1)" in data]
+    assert "## Merged, of evil" in text
+    html = MarkdownIt("commonmark").render(text)
+    assert "<script" not in html
+    assert "<img" not in html
+    assert html.count("<pre>") == 2
+
+
+def test_the_form_of_the_flow_asks_for_text_or_fields_and_describes_every_field() -> None:
+    """The schema of the run form holds no type that only Python has, and every field has help."""
+    schema = parameter_schema(parallel_branches).model_dump()
+    kinds = {option.get("type") for option in schema["properties"]["query"]["anyOf"]}
+    assert kinds == {"string", "object"}
+    for name in ("Branch", "BranchOptions", "OutputField", "Use"):
+        for field, described in schema["definitions"][name]["properties"].items():
+            assert described.get("description"), (name, field)
+    assert set(schema["properties"]) == {
+        "query", "branches", "merge", "model", "endpoint", "options",
+    }  # fmt: skip
