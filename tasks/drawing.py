@@ -18,11 +18,14 @@ from tasks.branches import Query
 from tasks.inquiries import BEST_BY
 from tasks.merging import joined, verdict_form
 from tasks.programs import Node, Program
+from tasks.schemas import canonical_json
 from tasks.strict import Json, outline
 from tasks.structured import model_form
 
 WIDTH, GAP_X, GAP_Y, MARGIN = 300, 90, 24, 24
 PAD, LINE = 12, 16
+FULLY_TOLD = 6
+"""Branches up to which each one's fields are listed, also where another has the same."""
 CHARS = 44
 """Width of a line in a box, in Latin letters at the font's size."""
 
@@ -61,12 +64,14 @@ class Box:
         kind: What it is, which decides its colour.
         about: What it does, shortened to three lines.
         schema: The strict schema whose fields are listed; None: none.
+        like: The box that lists the same fields, so that this one need not.
     """
 
     name: str
     kind: Literal["input", "box", "merge", "output"] = "box"
     about: str = ""
     schema: Json | None = None
+    like: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,12 @@ def draw_program(program: Program) -> str:
     """Draw a program of branches as SVG."""
     boxes = [Box("Input", "input", "Every branch reads it.", model_form(Query).schema)]
     numbers: dict[str, int] = {}
+    told: dict[str, str] = {}
     for node in program.nodes:
         numbers[node.name] = len(boxes)
-        boxes.append(_branch_box(node, program))
+        first = told.setdefault(canonical_json(node.form.schema), node.name)
+        short = len(program.nodes) > FULLY_TOLD and first != node.name
+        boxes.append(_branch_box(node, program, first if short else ""))
     edges: list[Edge] = []
     for node in program.nodes:
         here = numbers[node.name]
@@ -129,10 +137,10 @@ def draw_reports() -> str:
     return _svg(boxes, edges, "Report flow")
 
 
-def _branch_box(node: Node, program: Program) -> Box:
+def _branch_box(node: Node, program: Program, like: str) -> Box:
     model = program.model_of(node.branch.model)
     about = f"{model}. {node.branch.instructions}" if node.branch.instructions else model
-    return Box(node.name, about=about, schema=node.form.schema)
+    return Box(node.name, about=about, schema=None if like else node.form.schema, like=like)
 
 
 def _merge_box(program: Program) -> Box:
@@ -239,6 +247,9 @@ def _lines(box: Box) -> Iterator[tuple[str, str, int]]:
         yield "name", line, 0
     for line in _shortened(_wrapped(box.about, CHARS), 3):
         yield "about", line, 0
+    if box.like:
+        for line in _wrapped(f"fields as in {box.like}", CHARS - 6):
+            yield "field", line, 0
     for field in outline(box.schema) if box.schema else ():
         indent = 2 * min(field.depth, 5)
         for line in _wrapped(f"{field.name}: {field.kind}", CHARS - 6 - indent):

@@ -41,6 +41,16 @@ def test_boxes_do_not_overlap_and_stay_inside(count: int) -> None:
             assert x + w <= ox or ox + ow <= x or y + h <= oy or oy + oh <= y
 
 
+def test_many_branches_of_one_form_tell_it_once() -> None:
+    """Of twenty equal forms the first is listed and the others refer to it; two are both told."""
+    many = draw_program(
+        check_program([Branch(name=f"b{n}") for n in range(20)], "vote", "m", BranchOptions())
+    )
+    assert many.count("thinking: text") == 2  # the first branch and the output
+    assert many.count("fields as in b0") == 19
+    assert drawn([Branch(name="a"), Branch(name="b")]).count("thinking: text") == 2
+
+
 @pytest.mark.parametrize("merge", MERGES)
 def test_modules_forms_and_the_merge_are_told(merge: Merge) -> None:
     """Names, models, instructions, fields with types and descriptions, and the merge are there."""
