@@ -129,9 +129,20 @@ def shown_fields(output: Any) -> list[Json]:
     if not isinstance(output, dict):
         return []
     return [
-        {"name": name.replace("_", " "), "text": _shown(value), "nested": _nested(value)}
+        {
+            "name": name.replace("_", " "),
+            "text": _shown(value),
+            "points": _points(value),
+            "nested": _nested(value),
+        }
         for name, value in cast("Json", output).items()
     ]
+
+
+def _points(value: Any) -> list[str]:
+    """The items of a list of texts, each to stand on its own."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return items if all(isinstance(item, str) for item in items) else []
 
 
 def _nested(value: Any) -> bool:
