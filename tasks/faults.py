@@ -334,7 +334,7 @@ def _status_error(
             " the endpoint's own address",
             **where,
         )
-    if _QUOTA.search(code) or _QUOTA.search(kind):
+    if status == 402 or _QUOTA.search(code) or _QUOTA.search(kind):
         return QuotaExhausted(
             f"{host} says the quota or credit is used up ({said}); top it up or use another key,"
             " then run the same command again",

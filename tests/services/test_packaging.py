@@ -48,7 +48,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     templates = {p for p in (ROOT / "tasks/templates").rglob("*") if p.is_file()}
     packed = {ROOT / name for name in names if name.startswith("tasks/templates/")}
     assert packed == templates
-    assert {p.suffix for p in packed} == {".j2", ".json", ".typ"}
+    assert {p.suffix for p in packed} == {".j2", ".js", ".json", ".typ"}
 
 
 def test_the_installed_wheel_runs_the_main_job(wheel: Path, tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ ROWS: list[tuple[str, Response, type[CallError], str]] = [
         )
     ),
     ("quota in type", failing(429, kind="insufficient_quota"), errors.QuotaExhausted, "429"),
+    ("402", failing(402), errors.QuotaExhausted, "top it up"),
     ("401", failing(401, "invalid_api_key", SECRET), errors.KeyRejected, "key rejected by llm"),
     ("403", failing(403), errors.KeyRejected, "check OPENAI_API_KEY"),
     ("404", failing(404), errors.ModelNotFound, "model fake-large not found at llm.example"),
