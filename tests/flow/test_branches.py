@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.settings import get_current_settings
 from prefect.utilities.callables import parameter_schema
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from flows import (
     AnswerWithThinking,
@@ -30,6 +31,7 @@ from flows import (
     branch_batch,
     parallel_branches,
 )
+from tasks.blocks import LLMEndpoint
 from tasks.branches import BranchManifest
 from tasks.errors import BadInput
 from tasks.showing import PROGRAM_KEY, RESULT_KEY
@@ -636,3 +638,60 @@ def test_the_form_of_the_flow_asks_for_text_or_fields_and_describes_every_field(
     assert set(schema["properties"]) == {
         "query", "branches", "merge", "model", "endpoint", "options",
     }  # fmt: skip
+
+
+def test_a_branch_may_have_an_endpoint_of_its_own(bench: Bench, endpoint: Endpoint) -> None:
+    """A branch with a saved endpoint asks there, with that key; one account holds for both."""
+    with Endpoint() as other:
+        block = LLMEndpoint(base_url=other.base_url, api_key=SecretStr("sk-other"))
+        block.save("other-endpoint", overwrite=True)
+        prices = {"gpt-5-mini": {"input": "1", "output": "1"}}
+        result = bench.run(
+            endpoint,
+            branches=[Branch(name="here"), Branch(name="there", endpoint="other-endpoint")],
+            options={"prices": prices},
+        )
+        assert result.status == "complete"
+        assert [len(endpoint.requests), len(other.requests)] == [1, 1]
+        assert other.requests[0].headers["authorization"] == "Bearer sk-other"
+        assert result.calls.made == 2
+        assert result.cost_usd
+        assert bench.run(endpoint, options={"prices": prices}).calls.made == 1
+
+
+def test_a_dead_endpoint_of_one_branch_stops_that_branch_only(
+    bench: Bench, endpoint: Endpoint
+) -> None:
+    """A rejected key at a branch's own endpoint is its error; the others are answered."""
+    with Endpoint() as other:
+        other.fail(faults.unauthorized(), times=9)
+        block = LLMEndpoint(base_url=other.base_url, api_key=SecretStr("sk-other"))
+        block.save("dead-endpoint", overwrite=True)
+        result = bench.run(
+            endpoint,
+            branches=[Branch(name="there", endpoint="dead-endpoint"), *branches("Here")],
+            merge="concat",
+        )
+    assert [output.status for output in result.outputs] == ["failed", "answered"]
+    assert result.outputs[0].error is not None
+    assert result.outputs[0].error.kind == "key_rejected"
+    assert result.merged is not None
+
+
+def test_one_batch_s_budget_holds_over_all_branches(bench: Bench, endpoint: Endpoint) -> None:
+    """What does not fit into the budget is not asked; what was answered is kept and merged."""
+    options = {
+        "budget_usd": "0.02",
+        "prices": {"gpt-5-mini": {"input": "1", "output": "10"}},
+        "max_output_tokens": 1000,
+        "concurrency": 1,
+    }
+    words = ["Calm", "Bold", "Dry", "Warm", "Exact", "Brief"]
+    program = branches(*words)
+    result = bench.run(endpoint, branches=program, merge="concat", options=options)
+    asked = len(endpoint.requests)
+    assert result.cost_usd is not None
+    assert result.cost_usd <= Decimal("0.02")
+    kinds = [output.error.kind for output in result.outputs if output.error]
+    assert asked == sum(output.status == "answered" for output in result.outputs) > 0
+    assert set(kinds) <= {"budget_exhausted"}
