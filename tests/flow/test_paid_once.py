@@ -57,7 +57,7 @@ class _Sweep:
             except (BadInput, StorageError):
                 assert endpoint.requests == [], "an exception is for what fails before any call"
                 result = None
-            failed = self.disk.done[number - 1] if len(self.disk.done) >= number else "nothing"
+            failed = self.disk.done[number - 1] if len(self.disk.done) >= number else "nothing -"
             self.disk.begin(lambda at, kind, path: False)
             check_files(self.bench.output)
             kept = kept_requests(self.bench.store)
