@@ -13,15 +13,22 @@ from pydantic import Field
 from tasks.blocks import saved_endpoint
 from tasks.checking import check_batch
 from tasks.options import DEFAULT_MODEL, ReportOptions
+from tasks.outcomes import report_state
 from tasks.refining import refine_report
 from tasks.reporting import ReportRun
 from tasks.runner import EventLoopTaskRunner
+from tasks.runs import of_a_deployment, report_run_name
 from tasks.schemas import BatchResult, Topic
 from tasks.settings import Settings
 from tasks.tracing import configure_exporter
 
 
-@flow(name="report-batch", persist_result=False, task_runner=cast(Any, EventLoopTaskRunner()))
+@flow(
+    name="report-batch",
+    flow_run_name=report_run_name,
+    persist_result=False,
+    task_runner=cast(Any, EventLoopTaskRunner()),
+)
 async def report_batch(
     topics: list[str | Topic] | None = None,
     topics_file: str | None = None,
@@ -79,7 +86,10 @@ async def report_batch(
     )
     async with ReportRun(batch, settings).open() as run:
         refined = refine_report.map(batch.topics, unmapped(batch.plan))
+        if chosen.approval:
+            refined = await run.approved(refined)
         await asyncio.gather(
             *(run.finish(topic, done) for topic, done in zip(batch.topics, refined, strict=True))
         )
-    return await run.close()
+    ending: Any = report_state(await run.close(), deployed=of_a_deployment())
+    return ending

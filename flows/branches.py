@@ -15,16 +15,21 @@ from tasks.blocks import saved_endpoint
 from tasks.branch_runs import BranchRun, answer_inquiry
 from tasks.branches import Branch, BranchBatchResult, BranchesResult, BranchOptions, Merge
 from tasks.checking import CheckedProgram, check_branches
-from tasks.errors import RunFailed
 from tasks.options import DEFAULT_MODEL
+from tasks.outcomes import branch_batch_state, branches_state
 from tasks.runner import EventLoopTaskRunner
-from tasks.runs import of_a_deployment
+from tasks.runs import branches_run_name, of_a_deployment
 from tasks.settings import Settings
 from tasks.showing import show_result
 from tasks.tracing import configure_exporter
 
 
-@flow(name="parallel-branches", persist_result=False, task_runner=cast(Any, EventLoopTaskRunner()))
+@flow(
+    name="parallel-branches",
+    flow_run_name=branches_run_name,
+    persist_result=False,
+    task_runner=cast(Any, EventLoopTaskRunner()),
+)
 async def parallel_branches(
     query: str | dict[str, Any] | SkipJsonSchema[BaseModel],
     branches: list[Branch] | None = None,
@@ -57,20 +62,22 @@ async def parallel_branches(
 
     Raises:
         BadInput: The request cannot be carried out as it stands; no call was made.
-        RunFailed: There is no merge, and the run is a deployment's, whose state is to say so;
-            called from Python the result does.
     """
     checked = await _checked([query], None, branches, merge, model, None, endpoint, options)
     async with BranchRun(checked, Settings()).open() as run:
         result, _ = await run.answered(checked.inquiries[0])
     run.interruption.end()
     await show_result(result)
-    if result.error and of_a_deployment():
-        raise RunFailed(result.error.message)
-    return result
+    ending: Any = branches_state(result, deployed=of_a_deployment())
+    return ending
 
 
-@flow(name="branch-batch", persist_result=False, task_runner=cast(Any, EventLoopTaskRunner()))
+@flow(
+    name="branch-batch",
+    flow_run_name=branches_run_name,
+    persist_result=False,
+    task_runner=cast(Any, EventLoopTaskRunner()),
+)
 async def branch_batch(
     queries: list[str | dict[str, Any] | SkipJsonSchema[BaseModel]] | None = None,
     queries_file: str | None = None,
@@ -112,7 +119,8 @@ async def branch_batch(
         await asyncio.gather(
             *(run.finish(i, done) for i, done in zip(checked.inquiries, answering, strict=True))
         )
-    return await run.close()
+    ending: Any = branch_batch_state(await run.close(), deployed=of_a_deployment())
+    return ending
 
 
 async def _checked(

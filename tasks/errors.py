@@ -21,7 +21,8 @@ ReportsError
 │       ├── RetryLater       the endpoint asks to wait longer than the deadline
 │       └── EndpointDown     first contact failed, or five items in a row
 ├── FormatFailed             one file of a report cannot be made; the report goes without it
-├── RunFailed                the run is over and its state has to say that it fell short
+├── HeldBack                 item: a person decided that the report is not published
+├── Undecided                nobody decided in time whether the reports may be published
 ├── Interrupted              fatal: a person or the system ended the run
 └── StorageError             fatal: answers or reports can no longer be kept
     └── StorageFull
@@ -215,8 +216,12 @@ class FormatFailed(ReportsError):
     """A file of an optional format cannot be made; the report is published without it."""
 
 
-class RunFailed(ReportsError):
-    """The run is over and fell short; what was answered is kept."""
+class HeldBack(ReportsError):
+    """A person decided that the report is not published; its drafts are kept."""
+
+
+class Undecided(ReportsError):
+    """Nobody decided in time whether the finished reports may be published."""
 
 
 class Interrupted(ReportsError):

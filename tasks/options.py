@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -11,6 +12,13 @@ from tasks.schemas import OFFLINE, Price, Record, Usd
 DEFAULT_MODEL = "gpt-5-mini"
 
 Format = Literal["pdf", "docx"]
+
+
+def checked_pages_url(value: str | None) -> str | None:
+    """Refuse an address that a browser could not open or that is no plain one."""
+    if value is not None and not re.fullmatch(r"https?://[^\s<>()\[\]\"'`\\]+", value):
+        raise ValueError("not a web address; give one as https://reports.example.com")
+    return value
 
 
 class Fallback(Record):
@@ -210,6 +218,25 @@ class ReportOptions(CallOptions):
         " as in pip install 'prefect-llm-reports[pdf]'.",
     )
 
+    approval: bool = Field(
+        default=False,
+        description="Hold the finished reports until a person has decided on them in the Prefect"
+        " UI: approve, reject, or refine further.",
+    )
+    approval_days: float = Field(
+        default=7, gt=0, le=365, description="Days to wait for that decision."
+    )
+    pages_url: str | None = Field(
+        default=None,
+        description="Web address at which the output folder is served, for links in the UI."
+        " Empty: the worker's LLM_REPORTS_PAGES_URL, else none.",
+    )
+
+    @field_validator("pages_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        return checked_pages_url(value)
+
     @field_validator("formats")
     @classmethod
     def _once_each(cls, value: tuple[Format, ...]) -> tuple[Format, ...]:
@@ -227,6 +254,11 @@ class ReportOptions(CallOptions):
         if len(set(names)) < len(names):
             raise ValueError("two critics have the same name; rename one of them")
         return critics
+
+    def calls_a_topic(self, iterations: int) -> int:
+        """Calls that a topic takes, should it need every round of critique."""
+        first = self.candidates + (self.candidates if self.candidates > 1 else 0)
+        return first + iterations * max(1, len(self.critics)) + iterations - 1 + 1
 
     def models(self, model: str) -> dict[str, str]:
         """The model of each step, given the batch's."""

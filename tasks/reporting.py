@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, Literal, Self
 
-from prefect import get_run_logger
+from prefect import get_run_logger, unmapped
 from prefect.futures import PrefectFuture
 
 from tasks.answering import ask_model, step_record
+from tasks.approval import ask_person, held_back
 from tasks.asking import summary_ask
 from tasks.checking import CheckedBatch
 from tasks.completions import AnswerStore, use_store
 from tasks.earlier import EarlierReports
-from tasks.errors import ReportsError, StorageError
+from tasks.errors import HeldBack, ReportsError, StorageError
 from tasks.formatting import begin_formats, format_as_html, format_as_markdown, made_formats
 from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
+from tasks.outcomes import counts
 from tasks.progress import Progress, progress_of_caller
 from tasks.publishing import (
     Publication,
@@ -31,8 +33,10 @@ from tasks.publishing import (
     publish_topics,
     sweep,
 )
+from tasks.refining import refine_report
+from tasks.run_artifacts import RunArtifacts
 from tasks.runner import as_is, ended
-from tasks.runs import new_run_id, run_context
+from tasks.runs import new_run_id, of_a_deployment, run_context
 from tasks.schemas import (
     OFFLINE,
     BatchResult,
@@ -68,7 +72,13 @@ class ReportRun:
         self.interruption = Interruption(
             self.session.stop, followed.on_interrupt if followed else None
         )
+        self.artifacts = RunArtifacts(
+            self.progress,
+            batch.plan.options.calls_a_topic(batch.plan.max_iterations),
+            batch.plan.options.pages_url or settings.pages_url,
+        )
         self.earlier: EarlierReports | None = None
+        self.held: dict[str, Exception] = {}
         self.results: dict[str, ReportResult] = {}
         self.published: dict[str, tuple[FileEntry, ...]] = {}
         self.warnings: list[str] = []
@@ -105,13 +115,62 @@ class ReportRun:
         async with opened, self.session:
             with use_store(self.store), use_session(self.session):
                 self.progress.begin(self.session, total=len(self.batch.topics))
-                with self.interruption.heeded():
-                    yield self
+                async with self.artifacts.moving():
+                    with self.interruption.heeded():
+                        yield self
+
+    async def approved(
+        self, refining: Sequence[PrefectFuture[Any]]
+    ) -> Sequence[PrefectFuture[Any]]:
+        """Hold the finished reports until a person has decided on them."""
+        for turn in count(1):
+            found = await asyncio.gather(*map(self._finished, self.batch.topics, refining))
+            finished = [report for report in found if report]
+            if self.session.stopped:
+                said = "the batch stopped before anybody could decide on it; run the same again"
+                self.held |= {r.topic.slug: HeldBack(said) for r, _ in finished}
+            if not finished or self.session.stopped:
+                break
+            self.log.info("%d finished reports wait for a decision", len(finished))
+            decision = await ask_person(
+                finished,
+                turn=turn,
+                quality_threshold=self.plan.quality_threshold,
+                max_iterations=self.plan.max_iterations,
+                days=self.plan.options.approval_days,
+                deployed=of_a_deployment(),
+            )
+            self.log.info("decided: %s", decision.decision)
+            if decision.decision != "refine":
+                self.held |= held_back(decision, finished)
+                break
+            self.plan = self.plan.model_copy(
+                update=decision.model_dump(include={"quality_threshold", "max_iterations"})
+            )
+            refining = refine_report.map(self.batch.topics, unmapped(self.plan))
+        return refining
+
+    async def _finished(
+        self, topic: Topic, refining: PrefectFuture[Any]
+    ) -> tuple[Refined, str] | None:
+        """A refined report with its summary; None for one that failed, and why is kept."""
+        try:
+            refined: Refined = await ended(refining)
+            ask = summary_ask(self.plan, topic, refined.winner.text)
+            summary, _ = await ask_model(generate_summary, ask)
+        except Exception as error:
+            self.held[topic.slug] = error
+            return None
+        self.held.pop(topic.slug, None)
+        return refined, summary.text
 
     async def finish(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
         """See one topic through to its result directory; a failure stays with the topic."""
         try:
-            report = await self._publish(await ended(refining))
+            refined = await ended(refining)
+            if topic.slug in self.held:
+                raise self.held[topic.slug]
+            report = await self._publish(refined)
         except ReportsError as error:
             if error.reach == "fatal":
                 self.session.stop(error)
@@ -174,7 +233,7 @@ class ReportRun:
         written: Published = await ended(writing)
         self.published[topic.slug] = written.files
         spent = self.session.ledger.items[topic.slug]
-        return ReportResult(
+        published = ReportResult(
             topic=topic.title,
             slug=topic.slug,
             status="published",
@@ -183,9 +242,12 @@ class ReportRun:
             stop_reason=refined.stop_reason,
             directory=written.directory,
             changes=written.changes,
+            calls=spent.calls,
             usage=spent.usage,
             cost_usd=spent.cost_usd,
         )
+        await self.artifacts.show_summary(published, summary.text)
+        return published
 
     def _unpublished(
         self, topic: Topic, status: Literal["failed", "not_started"], error: ErrorReport | None
@@ -195,6 +257,7 @@ class ReportRun:
             topic=topic.title,
             slug=topic.slug,
             status=status,
+            calls=spent.calls,
             usage=spent.usage,
             cost_usd=spent.cost_usd,
             error=error,
@@ -261,15 +324,6 @@ class ReportRun:
             self.log.error("the run's pages could not be written: %s", error)
             result = self.result()
         self.log.info("%s: %s", result.status, counts(result))
+        await self.artifacts.show_result(result)
         self.interruption.end()
         return result
-
-
-def counts(result: BatchResult) -> str:
-    """A result in one line: reports by status, calls, cost."""
-    by_status = Counter(report.status for report in result.reports)
-    reports = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in by_status.items())
-    cost = "cost unknown" if result.cost_usd is None else f"{result.cost_usd:.4f} USD"
-    calls = result.calls
-    said = f"{calls.made} calls made, {calls.cached} cached, {calls.retried} retried"
-    return f"{reports}; {said}; {cost}"

@@ -1,15 +1,21 @@
-"""A run's place in Prefect and in the output: its flow run, its task runner, its directory."""
+"""A run's place in Prefect and in the output: flow run, name, task runner, directory."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 
+from tasks.markdown_tree import one_line
 from tasks.publishing import BATCH
 from tasks.runner import EventLoopTaskRunner
 from tasks.storage import Place
+
+NAME_LENGTH = 60
+"""Characters of a topic in the name of its run."""
 
 
 def run_context() -> tuple[FlowRun, EventLoopTaskRunner]:
@@ -26,15 +32,52 @@ def of_a_deployment() -> bool:
     return run_context()[0].deployment_id is not None
 
 
-def new_run_id(flow_run: FlowRun, output: Place) -> str:
+def new_run_id(run: FlowRun, output: Place) -> str:
     """UTC time and a short id of the flow run; a Retry goes on in the same directory.
 
     A directory that is finished stays as it is: the next try gets a number.
     """
-    started = flow_run.expected_start_time or datetime.now(UTC)
-    run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{flow_run.id.hex[-8:]}"
+    started = run.expected_start_time or datetime.now(UTC)
+    run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{run.id.hex[-8:]}"
     again = 1
     while output.read(f"{run_id}/{BATCH}") is not None:
         again += 1
         run_id = f"{base}-{again}"
     return run_id
+
+
+def report_run_name() -> str:
+    """What a batch of reports is called in the UI: its first topic, how many more, the model."""
+    given: Any = flow_run.get_parameters()
+    titles = [_title(topic) for topic in given.get("topics") or ()]
+    return _run_name(titles, given.get("topics_file"), given.get("model"))
+
+
+def branches_run_name() -> str:
+    """What a run of branches is called in the UI: its first input, how many more, the model."""
+    given: Any = flow_run.get_parameters()
+    queries = [given["query"]] if "query" in given else given.get("queries") or ()
+    texts = [query if isinstance(query, str) else _values(query) for query in queries]
+    return _run_name(texts, given.get("queries_file"), given.get("model"))
+
+
+def _title(topic: Any) -> str:
+    if isinstance(topic, str):
+        return topic
+    given: Any = topic
+    return str(given.get("title") if isinstance(topic, dict) else given.title)
+
+
+def _values(query: Any) -> str:
+    fields = cast("dict[str, Any]", query if isinstance(query, dict) else dict(query))
+    return ", ".join(map(str, fields.values()))
+
+
+def _run_name(items: list[str], file: str | None, model: str | None) -> str:
+    first = one_line(items[0]) if items else ""
+    if len(first) > NAME_LENGTH:
+        first = f"{first[: NAME_LENGTH - 1]}…"
+    more = f"{len(items) - 1} more" if len(items) > 1 else ""
+    file = file.rpartition("/")[2] if file else ""
+    what = " + ".join(part for part in (first, more, file) if part) or "nothing"
+    return f"{what} · {model}" if model else what

@@ -302,6 +302,14 @@ class ChangeCount(Record):
     rewritten: int = 0
 
 
+class Calls(Record):
+    """How the answers of a report or a run were come by."""
+
+    made: int = Field(default=0, description="Answers newly asked for.")
+    cached: int = Field(default=0, description="Answers read from the store.")
+    retried: int = Field(default=0, description="HTTP requests made again.")
+
+
 class ReportResult(Record):
     """What became of one topic."""
 
@@ -312,6 +320,7 @@ class ReportResult(Record):
     iterations: int = 0
     stop_reason: StopReason | None = None
     directory: str | None = None
+    calls: Calls = Calls()
     usage: Usage = Usage()
     cost_usd: Decimal | None = Field(
         default=Decimal(0), description="Spent on this report in this run; None: unknown."
@@ -320,14 +329,6 @@ class ReportResult(Record):
     changes: ChangeCount | None = Field(
         default=None, description="Since the last report on this topic; None: not published."
     )
-
-
-class Calls(Record):
-    """How the answers of a run were come by."""
-
-    made: int = Field(default=0, description="Answers newly asked for.")
-    cached: int = Field(default=0, description="Answers read from the store.")
-    retried: int = Field(default=0, description="HTTP requests made again.")
 
 
 class PaceRecord(Record):

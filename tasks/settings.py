@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.errors import BadInput
+from tasks.options import checked_pages_url
 from tasks.schemas import Price
 
 
@@ -43,12 +44,21 @@ class Settings(BaseSettings):
         description='Prices by model as JSON: {"name": {"input": 0.5, "output": 1.5}}, USD for a'
         " million tokens.",
     )
+    pages_url: str | None = Field(
+        default=None,
+        description="Web address at which the output folder is served, for links in the UI.",
+    )
     lease_s: float = Field(
         default=60, gt=0, description="Seconds after which a dead owner's lock on S3 is free again."
     )
     backoff_s: float = Field(
         default=1.0, ge=0, description="Longest wait before the second attempt; doubles after it."
     )
+
+    @field_validator("pages_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        return checked_pages_url(value)
 
 
 def checked_base_url(url: str, *, allow_http: bool = False) -> str:

@@ -1,6 +1,7 @@
-"""What a run shows in the Prefect UI beside its task runs: artifacts.
+"""What a run shows in the Prefect UI beside its task runs: artifacts, in versions under one key.
 
-An artifact that cannot be written costs a warning, never the run.
+An artifact that cannot be written costs a warning, never the run. Untrusted text is quoted or
+escaped: no image, no raw HTML and no link of it reaches the UI.
 """
 
 from __future__ import annotations
@@ -9,10 +10,16 @@ import base64
 import json
 import logging
 import re
+from collections.abc import Awaitable, Sequence
 from typing import Any
+from uuid import UUID
 
-from prefect.artifacts import acreate_markdown_artifact
-from prefect.exceptions import PrefectException
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
 
 from tasks.branches import BranchesResult
 from tasks.drawing import draw_program
@@ -23,16 +30,49 @@ logger = logging.getLogger(__name__)
 PROGRAM_KEY = "branches-program"
 RESULT_KEY = "branches-result"
 MOST_SHOWN = 200_000
-"""Characters of one answer in an artifact; the whole is in the result."""
+"""Characters of one text in an artifact; the whole is in the result."""
+
+
+async def show_markdown(key: str, markdown: str, description: str) -> None:
+    """Show Markdown, all of it safe."""
+    await _shown(
+        key, acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+    )
+
+
+async def show_table(key: str, rows: Sequence[dict[str, Any]], description: str) -> None:
+    """Show rows with the same columns; cells are shown as they are."""
+    await _shown(key, acreate_table_artifact(table=[*rows], key=key, description=description))
+
+
+async def show_picture(key: str, svg: str, about: str, description: str) -> None:
+    """Show a picture that was drawn here."""
+    picture = base64.b64encode(svg.encode()).decode()
+    await show_markdown(key, f"![{about}](data:image/svg+xml;base64,{picture})", description)
+
+
+async def begin_progress(key: str, description: str) -> UUID | None:
+    """Show a progress bar at its beginning; its id, or None when it cannot be shown."""
+    return await _shown(key, acreate_progress_artifact(0.0, key=key, description=description))
+
+
+async def move_progress(shown: UUID, percent: float, description: str) -> bool:
+    """Move a progress bar; whether that went well."""
+    try:
+        await aupdate_progress_artifact(shown, percent, description)
+    except Exception as error:  # the API is away, say: the next move will tell
+        logger.debug("progress is not shown in the UI: %s", type(error).__name__)
+        return False
+    return True
 
 
 async def show_program(program: Program) -> None:
-    """Show the picture of a program, in versions under one key."""
-    picture = base64.b64encode(draw_program(program).encode()).decode()
+    """Show the picture of a program."""
     names = ", ".join(node.name for node in program.nodes)
-    await _show(
+    await show_picture(
         PROGRAM_KEY,
-        f"![The program: {names}](data:image/svg+xml;base64,{picture})",
+        draw_program(program),
+        f"The program: {names}",
         f"{len(program.nodes)} branches over one input, merged by {program.merge}.",
     )
 
@@ -41,20 +81,20 @@ async def show_result(result: BranchesResult) -> None:
     """Show what became of one input: the merge, every branch's answer, and what went wrong."""
     parts = [f"**{result.status}**, merged by {result.merge}"]
     if result.error:
-        parts.append(_quoted(result.error.message))
+        parts.append(quoted(result.error.message))
     if result.merged is not None:
         chosen = f", of {result.winner}" if result.winner else ""
-        parts += [f"## Merged{chosen}", _quoted(result.model_dump(mode="json")["merged"])]
+        parts += [f"## Merged{chosen}", quoted(result.model_dump(mode="json")["merged"])]
     for output in result.outputs:
         parts.append(f"## {output.name}: {output.status.replace('_', ' ')}")
         shown = output.model_dump(mode="json")["output"]
-        parts.append(_quoted(output.error.message if output.error else shown))
+        parts.append(quoted(output.error.message if output.error else shown))
     answered = sum(output.status == "answered" for output in result.outputs)
     said = f"{answered} of {len(result.outputs)} branches answered."
-    await _show(RESULT_KEY, "\n\n".join(parts), said)
+    await show_markdown(RESULT_KEY, "\n\n".join(parts), said)
 
 
-def _quoted(value: Any) -> str:
+def quoted(value: Any) -> str:
     """A value as a block of code, which nothing in it can end."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
     text = text[:MOST_SHOWN]
@@ -63,8 +103,9 @@ def _quoted(value: Any) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-async def _show(key: str, markdown: str, description: str) -> None:
+async def _shown(key: str, showing: Awaitable[UUID]) -> UUID | None:
     try:
-        await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
-    except (PrefectException, OSError) as error:
+        return await showing
+    except Exception as error:  # whatever it is, the run goes on
         logger.warning("%s is not shown in the UI: %s", key, type(error).__name__)
+        return None

@@ -29,6 +29,7 @@ MAX_TOPICS = 100_000
 LISTED = 20
 YAML_ALIASES = 1_000
 YAML_DEPTH = 10
+TOO_DEEP = "nested too deeply; write one flat list of topics"
 KEYS = ("title", "guidance")
 
 _YAML_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -279,7 +280,7 @@ def _json_items(name: str, text: str) -> Iterator[Entry]:
         where = f"{name} line {error.lineno} column {error.colno}"
         raise BadInput(f"{where}: not readable as JSON ({error.msg}); correct it there") from error
     except RecursionError as error:
-        raise BadInput(f"{name}: nested too deeply; write one flat list of topics") from error
+        raise BadInput(f"{name}: {TOO_DEEP}") from error
     for number, value in enumerate(_topic_list(name, tree), start=1):
         yield Entry(f"{name} item {number}", value)
 
@@ -295,6 +296,8 @@ def _yaml_items(name: str, text: str) -> Iterator[Entry]:
             line = 1 + text.count("\n", 0, text.find(chr(code)))
             reason = f"the character U+{code:04X} is not allowed"
         said = f"not readable as YAML ({reason}); correct it there"
+        if "nesting depth" in str(reason):  # newer parsers have a limit of their own
+            said = TOO_DEEP
         raise BadInput(f"{name} line {line}: {said}") from error
     if len(documents) > 1:
         raise BadInput(f"{name}: {len(documents)} YAML documents, wanted one; remove the --- lines")
@@ -332,7 +335,7 @@ class _YamlTexts:
         if isinstance(event, yaml.ScalarEvent):
             return event.value
         if depth == YAML_DEPTH:
-            raise self._refused(event, "nested too deeply; write one flat list of topics")
+            raise self._refused(event, TOO_DEEP)
         items: list[tuple[int, Any]] = []
         while not isinstance(inner := next(self._events), yaml.CollectionEndEvent):
             items.append((inner.start_mark.line + 1, self._value(inner, depth + 1)))

@@ -131,6 +131,9 @@ CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "store_mb": (1, set()),
     "refresh": (True, set()),
     "formats": (("pdf", "docx"), set()),
+    "approval": (True, set()),
+    "approval_days": (2, set()),
+    "pages_url": ("https://reports.example.com", set()),
     "fallbacks": ([{"model": "n"}], set()),
 }
 

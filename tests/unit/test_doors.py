@@ -31,8 +31,8 @@ LAYERS = [
     {"asking", "exchange", "inquiries", "panels"},
     {"blocks", "checking", "drawing", "llm"},
     # Prefect tasks.
-    {"policies", "progress", "showing"},
-    {"answering", "formatting", "judging", "publishing", "writing"},
+    {"outcomes", "policies", "progress", "showing"},
+    {"answering", "approval", "formatting", "judging", "publishing", "run_artifacts", "writing"},
     {"branch_pages", "branching", "refining", "runs"},
     {"branch_runs", "reporting"},
 ]

@@ -1,0 +1,188 @@
+"""What a batch of reports shows in the Prefect UI: progress, topics, summaries, its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from tasks.drawing import draw_reports
+from tasks.markdown_tree import escaped, one_line
+from tasks.outcomes import counts
+from tasks.progress import Progress
+from tasks.schemas import BatchResult, ReportResult
+from tasks.showing import (
+    begin_progress,
+    move_progress,
+    show_markdown,
+    show_picture,
+    show_table,
+)
+
+PROGRESS_KEY = "report-batch-progress"
+TOPICS_KEY = "report-batch-topics"
+RESULT_KEY = "report-batch-result"
+PROGRAM_KEY = "report-batch-program"
+MOST_ROWS = 1000
+"""Topics in the table; those without a report come first, and topics.csv has all."""
+MOST_SUMMARIES = 100
+"""Summaries that one run shows; of larger batches the pages are the place to read."""
+MOST_FAILURES = 20
+PACE_S = 2.0
+"""Seconds between two moves of the progress bar, at least."""
+
+
+class RunArtifacts:
+    """The artifacts of one run.
+
+    Args:
+        progress: The batch on its way.
+        calls_a_topic: Calls that a topic takes at most; they tell how far an unfinished one is.
+        pages_url: Address at which the output folder is served; None: it is not.
+    """
+
+    def __init__(self, progress: Progress, calls_a_topic: int, pages_url: str | None) -> None:
+        self._progress = progress
+        self._calls_a_topic = calls_a_topic
+        self._pages_url = pages_url.rstrip("/") if pages_url else None
+        self._summaries = 0
+
+    @asynccontextmanager
+    async def moving(self) -> AsyncGenerator[None]:
+        """Keep a progress bar moving; it takes at most a fiftieth of the time."""
+        await show_picture(
+            PROGRAM_KEY,
+            draw_reports(),
+            "The report flow: draft, critique, revise, summary, result directory",
+            "What this flow does with each topic.",
+        )
+        shown = await begin_progress(PROGRESS_KEY, self._said())
+        if shown is None:
+            yield
+            return
+        mover = asyncio.create_task(self._keep_moving(shown))
+        try:
+            yield
+        finally:
+            mover.cancel()
+            with suppress(asyncio.CancelledError):
+                await mover
+            await move_progress(shown, self._percent(), self._said())
+
+    async def _keep_moving(self, shown: UUID) -> None:
+        wait = PACE_S
+        while True:
+            await asyncio.sleep(wait)
+            began = time.monotonic()
+            await move_progress(shown, self._percent(), self._said())
+            wait = max(PACE_S, 50 * (time.monotonic() - began))
+
+    def _percent(self) -> float:
+        progress = self._progress
+        if not progress.total:
+            return 0.0
+        done = len(progress.done)
+        answered = 0.0
+        if progress.session and done < progress.total:
+            finished = {item.slug for item in progress.done}
+            for slug, spent in progress.session.ledger.items.items():
+                if slug not in finished:
+                    share = (spent.made + spent.cached) / self._calls_a_topic
+                    answered += min(share, 0.95)
+        return round(100 * (done + answered) / progress.total, 1)
+
+    def _said(self) -> str:
+        progress = self._progress
+        said = f"{len(progress.done)} of {progress.total} topics done"
+        if progress.session:
+            spent = progress.session.ledger.total
+            said += f"; {spent.made} calls made, {spent.cached} cached; {_cost(spent.cost_usd)}"
+        return said
+
+    async def show_summary(self, report: ReportResult, summary: str) -> None:
+        """Show a report's summary; one that is as it was is in the artifact's last version."""
+        same = report.changes is not None and report.changes.state == "unchanged"
+        if same or self._summaries >= MOST_SUMMARIES:
+            return
+        self._summaries += 1
+        paragraphs = [escaped(part) for part in summary.split("\n\n")]
+        score = "no score" if report.score is None else f"score {report.score:g}"
+        at = self._address(report)
+        where = f"[open]({at})" if at else _code(report.directory or "")
+        await show_markdown(
+            f"report-{report.slug}",
+            "\n\n".join([f"# {escaped(report.topic)}", f"{score} · {where}", *paragraphs]),
+            f"Executive summary: {escaped(report.topic[:200])}",
+        )
+
+    async def show_result(self, result: BatchResult) -> None:
+        """Show what became of the batch: a table of its topics, and the whole in a few lines."""
+        order = {"failed": 0, "not_started": 1, "published": 2}
+        reports = result.reports
+        if len(reports) > MOST_ROWS:
+            reports = sorted(reports, key=lambda r: order[r.status])[:MOST_ROWS]
+        await show_table(
+            TOPICS_KEY,
+            [self._row(report) for report in reports],
+            f"{counts(result)}"
+            + (
+                f"; {MOST_ROWS} of {len(result.reports)} topics"
+                if reports != result.reports
+                else ""
+            ),
+        )
+        at = f"{self._pages_url}/{result.run_id}" if self._pages_url else None
+        parts = [
+            f"**{result.status}**: {counts(result)}",
+            f"[Open the run's page]({at}/index.html)" if at else _code(result.run_directory),
+        ]
+        if result.error:
+            parts.append(f"Stopped: {escaped(result.error.message)}")
+        failures = [r for r in result.reports if r.error]
+        if failures:
+            lines = [
+                f"- {escaped(r.topic)}: {escaped(r.error.message)}"
+                for r in failures[:MOST_FAILURES]
+                if r.error
+            ]
+            if len(failures) > MOST_FAILURES:
+                lines.append(f"- and {len(failures) - MOST_FAILURES} more, in the table")
+            parts.append("\n".join(lines))
+        parts += [f"Warning: {escaped(warning)}" for warning in result.warnings[:MOST_FAILURES]]
+        await show_markdown(RESULT_KEY, "\n\n".join(parts), counts(result))
+
+    def _row(self, report: ReportResult) -> dict[str, Any]:
+        """A topic as the UI's table shows it: its first UI reads cells as Markdown."""
+        usage, calls = report.usage, report.calls
+        return {
+            "Topic": escaped(report.topic[:200]),
+            "Status": report.status.replace("_", " "),
+            "Score": "" if report.score is None else f"{report.score:g}",
+            "Iterations": report.iterations,
+            "Stop reason": (report.stop_reason or "").replace("_", " "),
+            "Calls": calls.made,
+            "Cached": calls.cached,
+            "Tokens": usage.input_tokens + usage.output_tokens,
+            "USD": "unknown" if report.cost_usd is None else f"{report.cost_usd:.4f}",
+            "Error": escaped(report.error.message[:500]) if report.error else "",
+            "Report": self._address(report) or _code(report.directory or ""),
+        }
+
+    def _address(self, report: ReportResult) -> str | None:
+        """Where a report's page is served."""
+        if self._pages_url is None or report.directory is None:
+            return None
+        run_id = report.directory.rstrip("/").split("/")[-2]
+        return f"{self._pages_url}/{run_id}/{report.slug}/index.html"
+
+
+def _code(path: str) -> str:
+    return f"`{one_line(path).replace('`', '')}`" if path else ""
+
+
+def _cost(usd: Decimal | None) -> str:
+    return "cost unknown" if usd is None else f"{usd:.4f} USD"
