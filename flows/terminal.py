@@ -13,7 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar, cast
 
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
 from rich.console import Console
 from rich.live import Live
@@ -100,6 +99,8 @@ def reach_server(console: Console) -> None:
     """
     url = get_current_settings().api.url
     if url is None:
+        from prefect.server.api.server import SubprocessASGIServer  # takes seconds to import
+
         doing = (
             "Starting the embedded Prefect server (the first start on a machine makes its"
             " database and takes up to a minute) …"
