@@ -358,10 +358,11 @@ class Line:
     async def _send(self, body: dict[str, Any]) -> Response:
         """Exchange one request for one response; every other outcome is a `CallError`."""
         handled = sys.exception()
-        create: Any = self._client.chat.completions.with_raw_response.create
         http: httpx2.Response
         try:
-            http = (await create(**body)).http_response
+            # Not `chat.completions.create`: it would copy the body and read the answer, which is
+            # read here, and more strictly.
+            http = await self._client.post("/chat/completions", body=body, cast_to=httpx2.Response)
         except openai.APIStatusError as error:
             http = error.response
         except (openai.OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError) as error:

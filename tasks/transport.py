@@ -5,13 +5,16 @@ Deadlines are not kept here: whoever makes a call bounds it on the wall clock.
 
 from __future__ import annotations
 
-import logging
 import urllib.request
 import zlib
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx2
 
+from tasks.connections import open_connections
+from tasks.errors import BadInput
 from tasks.faults import BodyTooLarge, shown
 from tasks.offline import OfflineTransport
 from tasks.schemas import OFFLINE
@@ -22,7 +25,6 @@ SHORTEST_SECRET = 8
 """Keys shorter than this, as `none` or `test`, are ordinary words and no secret."""
 
 HIDDEN = "[key]"
-_WIRE_LOGS = ("connection", "http11", "http2", "proxy", "socks")
 
 
 class _Body:
@@ -53,25 +55,6 @@ class _Body:
         if self._unpacker and self._decoded and not self._unpacker.eof:
             raise httpx2.DecodingError("the gzip body breaks off")
         return bytes(self._decoded)
-
-
-class _Discretion(logging.Filter):
-    """Takes keys out of the HTTP library's own lines, which show response headers as they come."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.keys: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        for key in self.keys:
-            if key in said:
-                said = said.replace(key, HIDDEN)
-                record.msg, record.args = said, ()
-        return True
-
-
-_discretion = _Discretion()
 
 
 class CappedTransport(httpx2.AsyncBaseTransport):
@@ -133,35 +116,42 @@ def _system_proxy(url: str) -> str | None:
     if urllib.request.proxy_bypass(parts.netloc):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+        raise BadInput(
+            f"proxy of {parts.netloc}: {urlsplit(proxy).scheme or 'its address'} is not supported;"
+            " give an http(s) proxy, or name the host in NO_PROXY"
+        )
+    return proxy
 
 
-def open_http(base_url: str, connections: int, key: str = "") -> httpx2.AsyncClient:
-    """An HTTP client for one endpoint.
+@asynccontextmanager
+async def open_http(
+    base_url: str, connections: int, key: str = ""
+) -> AsyncGenerator[httpx2.AsyncClient]:
+    """An HTTP client for one endpoint, until the context ends.
 
     Args:
         base_url: The endpoint, or `OFFLINE_URL` for the embedded engine.
         connections: Requests that may be under way at once.
         key: What must never be shown, even when the endpoint repeats it.
+
+    Raises:
+        BadInput: The environment names a proxy of a kind that cannot be used.
     """
-    if len(key) >= SHORTEST_SECRET:
-        _discretion.keys.add(key)
-        for name in _WIRE_LOGS:
-            logging.getLogger(f"httpcore2.{name}").addFilter(_discretion)
-    if base_url == OFFLINE_URL:
-        inner: httpx2.AsyncBaseTransport = OfflineTransport()
-    else:
-        inner = httpx2.AsyncHTTPTransport(
-            limits=httpx2.Limits(
-                max_connections=connections, max_keepalive_connections=connections
-            ),
-            proxy=_system_proxy(base_url),
+    async with AsyncExitStack() as resources:
+        if base_url == OFFLINE_URL:
+            inner: httpx2.AsyncBaseTransport = OfflineTransport()
+        else:
+            proxy = _system_proxy(base_url)
+            inner = await resources.enter_async_context(
+                open_connections(base_url, connections, proxy)
+            )
+        yield await resources.enter_async_context(
+            httpx2.AsyncClient(
+                transport=CappedTransport(inner, key), follow_redirects=False, timeout=None
+            )
         )
-    return httpx2.AsyncClient(
-        transport=CappedTransport(inner, key),
-        follow_redirects=False,
-        timeout=httpx2.Timeout(None, connect=15),
-    )
 
 
 def host_of(base_url: str) -> str:

@@ -13,7 +13,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = [
     # Nothing of this project below them.
-    {"budget", "environment", "markdown_tree", "media_types", "offline_phrases", "pacing"}
+    {
+        "budget",
+        "connections",
+        "environment",
+        "markdown_tree",
+        "media_types",
+        "offline_phrases",
+        "pacing",
+    }
     | {"runner", "schemas", "tracing"},
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
@@ -37,6 +45,7 @@ LAYERS = [
     {"branch_runs", "reporting"},
 ]
 ONLY_IMPORTERS = {
+    "aiohttp": {"tasks/connections.py"},
     "openai": {"tasks/exchange.py"},
     "jinja2": {"tasks/sandbox.py"},
     "prefect_aws": {"tasks/s3.py"},
