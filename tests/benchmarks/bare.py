@@ -1,10 +1,16 @@
-"""The baseline: the same requests by bare asyncio with the same client, and nothing else."""
+"""The baseline: the same requests by bare asyncio with the same client, and nothing else.
+
+As a process: `python -m tests.benchmarks.bare BODIES.json --base-url URL --concurrency N`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -35,3 +41,18 @@ async def ask_all(base_url: str, bodies: list[list[dict[str, Any]]], concurrency
         began = time.perf_counter()
         await asyncio.gather(*map(chain, bodies))
         return time.perf_counter() - began
+
+
+def main() -> None:
+    """Send the chains in a file and end."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.bare")
+    parser.add_argument("bodies", type=Path)
+    parser.add_argument("--base-url", required=True)
+    parser.add_argument("--concurrency", type=int, required=True)
+    chosen = parser.parse_args()
+    bodies = json.loads(chosen.bodies.read_text())
+    asyncio.run(ask_all(chosen.base_url, bodies, chosen.concurrency))
+
+
+if __name__ == "__main__":
+    main()
