@@ -14,7 +14,7 @@ from tasks.completions import current_store, unsealed
 from tasks.errors import BudgetExhausted, CallsStopped, NotNeeded, StorageFull
 from tasks.llm import current_session
 from tasks.policies import LLMStep
-from tasks.runner import ending
+from tasks.runner import as_is, ending
 from tasks.schemas import Answer, Ask, StepRecord, Topic
 
 BYTES_A_WORD = 12
@@ -54,7 +54,7 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
     try:
         with store.room_for(ask):
             async with session.until_kept(ask):
-                state = await cast("Awaitable[State[Any]]", step(ask, return_state=True))
+                state = await cast("Awaitable[State[Any]]", step(as_is(ask), return_state=True))
     except StorageFull as full:
         session.stop(full)
         raise CallsStopped(f"not asked: {full}", step=ask.step) from None

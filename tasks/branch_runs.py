@@ -30,6 +30,7 @@ from tasks.errors import ReportsError, StorageError
 from tasks.inquiries import Inquiry
 from tasks.interruption import Interruption
 from tasks.llm import Session
+from tasks.memory import forget_results, rarer_collections
 from tasks.policies import LOCAL_STEP
 from tasks.progress import progress_of_caller
 from tasks.publishing import BATCH, MANIFEST, pretty_json, publish_index
@@ -101,6 +102,7 @@ class BranchRun:
             )
             for session in self.sessions.values():
                 await opened.enter_async_context(session)
+            opened.enter_context(rarer_collections())
             opened.enter_context(use_store(self.store))
             opened.callback(_running.reset, _running.set(self))
             if self.followed:
@@ -188,6 +190,7 @@ class BranchRun:
             self.log.exception("%s: unexpected %s", inquiry.slug, type(failed).__name__)
             said = f"unexpected {type(failed).__name__}; the log of the flow run has the traceback"
             error = ErrorReport(kind="unexpected", message=said)
+        forget_results()
         spent = self.session.ledger.items[inquiry.slug]
         found = InquiryResult(
             query=inquiry.text[:200],

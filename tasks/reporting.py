@@ -23,6 +23,7 @@ from tasks.errors import HeldBack, ReportsError, StorageError
 from tasks.formatting import begin_formats, format_as_html, format_as_markdown, made_formats
 from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
+from tasks.memory import forget_results, rarer_collections
 from tasks.outcomes import counts
 from tasks.progress import Progress, progress_of_caller
 from tasks.publishing import (
@@ -113,7 +114,7 @@ class ReportRun:
             lease_s=self.settings.lease_s,
         )
         async with opened, self.session:
-            with use_store(self.store), use_session(self.session):
+            with rarer_collections(), use_store(self.store), use_session(self.session):
                 self.progress.begin(self.session, total=len(self.batch.topics))
                 async with self.artifacts.moving():
                     with self.interruption.heeded():
@@ -185,6 +186,7 @@ class ReportRun:
         await self.session.budget.release(topic.slug)
         self.results[topic.slug] = report
         self.progress.add(report)
+        forget_results()
         await self._list_topics()
 
     async def _publish(self, refined: Refined) -> ReportResult:
