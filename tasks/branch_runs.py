@@ -34,7 +34,7 @@ from tasks.memory import forget_results, rarer_collections
 from tasks.policies import LOCAL_STEP
 from tasks.progress import progress_of_caller
 from tasks.publishing import BATCH, MANIFEST, pretty_json, publish_index
-from tasks.runner import ended
+from tasks.runner import ended, forget
 from tasks.runs import new_run_id, run_context
 from tasks.schemas import OFFLINE, Calls, ErrorReport, canonical_json
 from tasks.settings import Settings
@@ -190,6 +190,7 @@ class BranchRun:
             self.log.exception("%s: unexpected %s", inquiry.slug, type(failed).__name__)
             said = f"unexpected {type(failed).__name__}; the log of the flow run has the traceback"
             error = ErrorReport(kind="unexpected", message=said)
+        forget(answering)
         forget_results()
         spent = self.session.ledger.items[inquiry.slug]
         found = InquiryResult(

@@ -36,7 +36,7 @@ from tasks.publishing import (
 )
 from tasks.refining import refine_report
 from tasks.run_artifacts import RunArtifacts
-from tasks.runner import as_is, ended
+from tasks.runner import as_is, ended, forget
 from tasks.runs import new_run_id, of_a_deployment, run_context
 from tasks.schemas import (
     OFFLINE,
@@ -186,6 +186,7 @@ class ReportRun:
         await self.session.budget.release(topic.slug)
         self.results[topic.slug] = report
         self.progress.add(report)
+        forget(refining)
         forget_results()
         await self._list_topics()
 

@@ -30,7 +30,13 @@ class LoopFuture(PrefectTaskRunFuture[R]):
 
     def __init__(self, task_run_id: UUID, running: asyncio.Task[State[R]]) -> None:
         super().__init__(task_run_id)
-        self._running = running
+        self._running: asyncio.Future[State[R]] = running
+
+    def forget(self) -> None:
+        """Let go of the result of a run that is over; its state stays."""
+        known: asyncio.Future[State[R]] = self._running.get_loop().create_future()
+        known.set_result(self._running.result().model_copy(update={"data": None}))
+        self._running = known
 
     @property
     def state(self) -> State[R]:
@@ -149,6 +155,12 @@ async def ended(future: PrefectFuture[Any]) -> Any:
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def forget(future: PrefectFuture[Any]) -> None:
+    """Let go of what a run that is over returned, as in a batch of thousands it adds up."""
+    assert isinstance(future, LoopFuture)
+    future.forget()
 
 
 def as_is(value: T) -> T:
