@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.asking import summary_ask
+from tasks.chat import request_body
+from tasks.checking import check_batch
+from tasks.refining import refine
+from tasks.schemas import Answer, Ask, Refined, Topic
+from tasks.settings import Settings
 from tests import answers
 
 
@@ -52,55 +58,52 @@ def measured(arguments: Sequence[str], environment: Mapping[str, str], log: Path
     return Measured(seconds, cpu_s, used.ru_maxrss / 1024, began, said)
 
 
-def chains(topics: Sequence[str], words: int = 300) -> list[list[dict[str, Any]]]:
-    """The request bodies that reports on these topics take, one chain a topic."""
-    from tasks.answering import Answer
-    from tasks.asking import summary_ask
-    from tasks.chat import request_body
-    from tasks.checking import check_batch
-    from tasks.policies import LLMStep
-    from tasks.refining import refine
-    from tasks.schemas import Ask, Topic
-    from tasks.settings import Settings
+@dataclass(frozen=True)
+class Report:
+    """A report as the fake endpoint's answers make it.
 
+    Attributes:
+        bodies: The requests that it takes, in order.
+        refined: Its drafts and scores.
+        summary: Its executive summary.
+    """
+
+    bodies: list[dict[str, Any]]
+    refined: Refined
+    summary: str
+
+
+def reports(topics: Sequence[str], words: int = 300) -> list[Report]:
+    """Reports on these topics, made without any request."""
     batch = check_batch(
         topics=list(topics),
         topics_file=None,
         max_iterations=3,
         quality_threshold=8,
         model="gpt-5-mini",
-        output="/tmp",
+        output=tempfile.gettempdir(),
         saved={},
         endpoint=None,
         options={},
         settings=Settings(openai_base_url="http://127.0.0.1:1/v1"),
     )
 
-    async def chain(topic: Topic) -> list[dict[str, Any]]:
+    async def report(topic: Topic) -> Report:
         bodies: list[dict[str, Any]] = []
 
-        async def answer(step: LLMStep | None, ask: Ask) -> tuple[Answer, bool]:
+        async def answer(step: Any, ask: Ask) -> tuple[Answer, bool]:
             del step
             body = request_body(ask, ask.model, (), ask.max_output_tokens, ())
             bodies.append(body)
             said = answers.completion(body, answers.key(body), words=words, scores=(6, 7, 8))
-            text = said["choices"][0]["message"]["content"]
-            return Answer(
-                text=ask.accept(text), model=ask.model, endpoint="", created=0, usage=None,
-                cost_usd=None, request_id=None, attempts=1,
-            ), False  # fmt: skip
+            text = ask.accept(said["choices"][0]["message"]["content"])
+            return Answer(text=text, model=ask.model, endpoint=batch.plan.endpoint), False
 
         refined = await refine(batch.plan, topic, answer)
-        await answer(None, summary_ask(batch.plan, topic, refined.winner.text))
-        return bodies
+        ask = summary_ask(batch.plan, topic, refined.winner.text)
+        return Report(bodies, refined, (await answer(None, ask))[0].text)
 
-    async def all_chains() -> list[list[dict[str, Any]]]:
-        return [await chain(topic) for topic in batch.topics]
+    async def all_of_them() -> list[Report]:
+        return [await report(topic) for topic in batch.topics]
 
-    return asyncio.run(all_chains())
-
-
-def first_asked(log: Path) -> float:
-    """When the first request arrived at the endpoint that writes this log."""
-    with log.open() as lines:
-        return json.loads(next(lines))["at"]
+    return asyncio.run(all_of_them())
