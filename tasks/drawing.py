@@ -1,7 +1,7 @@
 """A picture of a program as built: its modules, their forms with types and descriptions, the merge.
 
-Boxes in columns from left to right, as an SVG text that needs nothing but a browser. What a box
-says comes from the program; where it stands follows from who reads whom.
+Boxes in columns from left to right, or in rows downward, as an SVG text that needs nothing but a
+browser. What a box says comes from the program; where it stands follows from who reads whom.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -28,6 +29,9 @@ FULLY_TOLD = 6
 """Branches up to which each one's fields are listed, also where another has the same."""
 CHARS = 44
 """Width of a line in a box, in Latin letters at the font's size."""
+
+Point = tuple[float, float]
+"""Left and top of a box, or where a label stands."""
 
 _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STYLE = """
@@ -120,7 +124,7 @@ def draw_reports() -> str:
             about="The critic scores the draft against the rubric.",
             schema=CRITIQUE.schema,
         ),
-        Box("summary", "merge", "The best-scored draft wins, and is summarized."),
+        Box("summary", "merge", "Accepted, or rounds used up: the best-scored draft wins."),
         Box("revise", about="The best draft so far, revised by its critique."),
         Box("report.md, report.html", about="Formatted as soon as the topic is refined."),
         Box("Result directory", "output", "Published whole or not at all, the manifest last."),
@@ -128,13 +132,13 @@ def draw_reports() -> str:
     edges = [
         Edge(0, 1),
         Edge(1, 2),
-        Edge(2, 3, "accepted, or rounds used up"),
-        Edge(2, 4, "score below threshold"),
+        Edge(2, 3, "good enough"),
+        Edge(2, 4, "else"),
         Edge(4, 2, "next round"),
         Edge(3, 5),
         Edge(5, 6),
     ]
-    return _svg(boxes, edges, "Report flow")
+    return _svg(boxes, edges, "Report flow", downward=True)
 
 
 def _branch_box(node: Node, program: Program, like: str) -> Box:
@@ -192,21 +196,13 @@ def _merged_schema(program: Program) -> Json | None:
 # Layout
 
 
-def _svg(boxes: Sequence[Box], edges: Sequence[Edge], title: str) -> str:
-    columns = _columns(len(boxes), edges)
+def _svg(boxes: Sequence[Box], edges: Sequence[Edge], title: str, *, downward: bool = False) -> str:
+    ranks = _ranks(len(boxes), edges)
     lines = [list(_lines(box)) for box in boxes]
     heights = [2 * PAD + 6 + LINE * len(found) for found in lines]
-    tall = [0.0] * (max(columns) + 1)
-    for number, column in enumerate(columns):
-        tall[column] += heights[number] + GAP_Y
-    height = max(tall) - GAP_Y + 2 * MARGIN
-    tops = [(height - used + GAP_Y) / 2 for used in tall]
-    places: list[tuple[float, float]] = []
-    for number, column in enumerate(columns):
-        places.append((MARGIN + column * (WIDTH + GAP_X), tops[column]))
-        tops[column] += heights[number] + GAP_Y
-    width = 2 * MARGIN + len(tall) * (WIDTH + GAP_X) - GAP_X
-    height += 30 if any(columns[e.source] >= columns[e.target] for e in edges) else 0
+    places, width, height = (_rows if downward else _columns)(ranks, heights)
+    if any(ranks[e.source] >= ranks[e.target] for e in edges):  # room for a way back
+        width, height = (width + 70, height) if downward else (width, height + 30)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}"'
         f' width="{width:g}" height="{height:g}" role="img">',
@@ -217,14 +213,49 @@ def _svg(boxes: Sequence[Box], edges: Sequence[Edge], title: str) -> str:
         "</marker></defs>",
         f'<rect class="ground" width="{width:g}" height="{height:g}"/>',
     ]
-    parts += [_edge(edge, places, heights) for edge in edges]
-    for box, place, found, tall_ in zip(boxes, places, lines, heights, strict=True):
-        parts.append(_box(box, place, found, tall_))
+    way = _way_down if downward else _way_right
+    for edge in edges:
+        source, target = edge.source, edge.target
+        path, at = way(places[source], heights[source], places[target], heights[target])
+        parts.append(_edge(path, at, edge.label))
+    for box, place, found, tall in zip(boxes, places, lines, heights, strict=True):
+        parts.append(_box(box, place, found, tall))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _columns(count: int, edges: Sequence[Edge]) -> list[int]:
-    """Each box stands one column after the last one that it reads; edges backward do not count."""
+def _columns(ranks: Sequence[int], heights: Sequence[float]) -> tuple[list[Point], float, float]:
+    """Places of boxes whose ranks are columns, and the size of all together."""
+    tall = [0.0] * (max(ranks) + 1)
+    for rank, height in zip(ranks, heights, strict=True):
+        tall[rank] += height + GAP_Y
+    height = max(tall) - GAP_Y + 2 * MARGIN
+    tops = [(height - used + GAP_Y) / 2 for used in tall]
+    places: list[Point] = []
+    for rank, own in zip(ranks, heights, strict=True):
+        places.append((MARGIN + rank * (WIDTH + GAP_X), tops[rank]))
+        tops[rank] += own + GAP_Y
+    return places, 2 * MARGIN + len(tall) * (WIDTH + GAP_X) - GAP_X, height
+
+
+def _rows(ranks: Sequence[int], heights: Sequence[float]) -> tuple[list[Point], float, float]:
+    """Places of boxes whose ranks are rows, and the size of all together."""
+    counts = Counter(ranks)
+    step = WIDTH + GAP_X // 2
+    width = max(counts.values()) * step - GAP_X // 2 + 2 * MARGIN
+    lefts = {rank: (width - count * step + GAP_X // 2) / 2 for rank, count in counts.items()}
+    tops, top = list[float](), float(MARGIN)
+    for rank in range(max(ranks) + 1):
+        tops.append(top)
+        top += max(h for r, h in zip(ranks, heights, strict=True) if r == rank) + 2 * GAP_Y
+    places: list[Point] = []
+    for rank in ranks:
+        places.append((lefts[rank], tops[rank]))
+        lefts[rank] += step
+    return places, width, top - 2 * GAP_Y + MARGIN
+
+
+def _ranks(count: int, edges: Sequence[Edge]) -> list[int]:
+    """Each box stands one column or row after the last that it reads; ways back do not count."""
     columns = [0] * count
     for target in range(count):
         before = [columns[e.source] for e in edges if e.target == target and e.source < target]
@@ -297,9 +328,7 @@ def _text(text: str) -> str:
     return html.escape(_ILLEGAL.sub("\ufffd", text))
 
 
-def _box(
-    box: Box, place: tuple[float, float], lines: list[tuple[str, str, int]], height: float
-) -> str:
+def _box(box: Box, place: Point, lines: list[tuple[str, str, int]], height: float) -> str:
     x, y = place
     parts = [
         f'<g><rect class="{box.kind}" x="{x:g}" y="{y:g}" width="{WIDTH}" height="{height:g}"'
@@ -315,26 +344,48 @@ def _box(
     return "\n".join([*parts, "</g>"])
 
 
-def _edge(edge: Edge, places: list[tuple[float, float]], heights: Sequence[float]) -> str:
-    (x, y), (to_x, to_y) = places[edge.source], places[edge.target]
-    mid, to_mid = y + heights[edge.source] / 2, to_y + heights[edge.target] / 2
+def _way_right(
+    source: Point, height: float, target: Point, target_height: float
+) -> tuple[str, Point]:
+    """From a box to one in another column: the path, and where its label stands."""
+    (x, y), (to_x, to_y) = source, target
+    mid, to_mid = y + height / 2, to_y + target_height / 2
     if to_x > x:
         start, end = x + WIDTH, to_x - 2
         bend = max(30.0, (end - start) / 2)
         curve = f"C{start + bend:g} {mid:g} {end - bend:g} {to_mid:g} {end:g} {to_mid:g}"
-        path = f"M{start:g} {mid:g} {curve}"
-        label_x, label_y = (start + end) / 2, (mid + to_mid) / 2 - 6
-    else:  # a way back, below both
-        low, to_low = y + heights[edge.source], to_y + heights[edge.target]
-        start, end, deep = x + WIDTH / 2, to_x + WIDTH / 2, max(low, to_low) + 40
-        path = f"M{start:g} {low:g} C{start:g} {deep:g} {end:g} {deep:g} {end:g} {to_low + 2:g}"
-        label_x, label_y = (start + end) / 2, deep - 4
+        return f"M{start:g} {mid:g} {curve}", ((start + end) / 2, (mid + to_mid) / 2 - 6)
+    low, to_low = y + height, to_y + target_height  # a way back, below both
+    start, end, deep = x + WIDTH / 2, to_x + WIDTH / 2, max(low, to_low) + 40
+    path = f"M{start:g} {low:g} C{start:g} {deep:g} {end:g} {deep:g} {end:g} {to_low + 2:g}"
+    return path, ((start + end) / 2, deep - 4)
+
+
+def _way_down(
+    source: Point, height: float, target: Point, target_height: float
+) -> tuple[str, Point]:
+    """From a box to one in another row: the path, and where its label stands."""
+    (x, y), (to_x, to_y) = source, target
+    if to_y > y:
+        start, end = x + WIDTH / 2, to_x + WIDTH / 2
+        low, top = y + height, to_y - 2
+        mid = (low + top) / 2
+        path = f"M{start:g} {low:g} C{start:g} {mid:g} {end:g} {mid:g} {end:g} {top:g}"
+        return path, ((start + end) / 2, mid - 6)
+    right, to_right = x + WIDTH, to_x + WIDTH  # a way back, right of both
+    mid, to_mid = y + height / 2, to_y + target_height / 2
+    far = max(right, to_right) + 50
+    path = f"M{right:g} {mid:g} C{far:g} {mid:g} {far:g} {to_mid:g} {to_right + 2:g} {to_mid:g}"
+    return path, (far - 75, (mid + to_mid) / 2)
+
+
+def _edge(path: str, label_at: Point, label: str) -> str:
     drawn = f'<path class="edge" d="{path}" marker-end="url(#tip)"/>'
-    if edge.label:
+    if label:
+        x, y = label_at
         said = "".join(
-            f'<tspan x="{label_x:g}" dy="{0 if n == 0 else 12}">{_text(line)}</tspan>'
-            for n, line in enumerate(_shortened(_wrapped(edge.label, 14), 3))
+            f'<tspan x="{x:g}" dy="{0 if n == 0 else 12}">{_text(line)}</tspan>'
+            for n, line in enumerate(_shortened(_wrapped(label, 14), 3))
         )
-        at = f'x="{label_x:g}" y="{label_y:g}"'
-        drawn += f'<text class="label" text-anchor="middle" {at}>{said}</text>'
+        drawn += f'<text class="label" text-anchor="middle" x="{x:g}" y="{y:g}">{said}</text>'
     return drawn

@@ -32,6 +32,8 @@ MOST_ROWS = 1000
 MOST_SUMMARIES = 100
 """Summaries that one run shows; of larger batches the pages are the place to read."""
 MOST_FAILURES = 20
+MOST_LINKS = 100
+"""Reports that are linked from the outcome; all are on the run's page."""
 PACE_S = 2.0
 """Seconds between two moves of the progress bar, at least."""
 
@@ -152,8 +154,16 @@ class RunArtifacts:
             if len(failures) > MOST_FAILURES:
                 lines.append(f"- and {len(failures) - MOST_FAILURES} more, in the table")
             parts.append("\n".join(lines))
+        links = [
+            f"- [{escaped(report.topic[:200])}]({address}), score {report.score:g}"
+            for report in result.reports
+            if (address := self._address(report))
+        ]
+        if len(links) > MOST_LINKS:
+            links[MOST_LINKS:] = [f"- and {len(links) - MOST_LINKS} more, on the run's page"]
+        parts.append("\n".join(links))
         parts += [f"Warning: {escaped(warning)}" for warning in result.warnings[:MOST_FAILURES]]
-        await show_markdown(RESULT_KEY, "\n\n".join(parts), counts(result))
+        await show_markdown(RESULT_KEY, "\n\n".join(filter(None, parts)), counts(result))
 
     def _row(self, report: ReportResult) -> dict[str, Any]:
         """A topic as the UI's table shows it: its first UI reads cells as Markdown."""

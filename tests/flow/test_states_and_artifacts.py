@@ -195,11 +195,14 @@ def test_the_topics_and_summaries_are_shown_without_what_is_in_them(bench: Bench
         "Report": f"{at}/{plain}/index.html",
     }
     summary = artifacts(f"report-{hostile}")[f"report-{hostile}"][-1]
-    for text in (other["Topic"], summary.data, summary.description):
+    outcome = shown[RESULT_KEY][-1].data
+    for text in (other["Topic"], summary.data, summary.description, outcome):
         assert "\\!\\[" in text or "!\\[" in text
         assert "<script" not in text
         assert "](javascript" not in text.replace("\\](", "")
-    assert f"[Open the run's page]({at}/index.html)" in shown[RESULT_KEY][-1].data
+    assert f"[Open the run's page]({at}/index.html)" in outcome
+    assert f"- [Tidal power]({at}/{plain}/index.html), score {score:g}" in outcome
+    assert f"]({at}/{hostile}/index.html), score" in outcome
     assert shown[PROGRESS_KEY][-1].data == 100
     assert shown[PROGRESS_KEY][-1].description == (
         "2 of 2 topics done; 14 calls made, 0 cached; 0.0000 USD"
