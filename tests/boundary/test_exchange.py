@@ -358,6 +358,7 @@ def test_bodies_are_read_whole_up_to_the_cap() -> None:
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [("gzip", gzip.compress(b"x" * 500)[:-9]), ("gzip", b"plain"), ("br", b"x"), ("zstd", b"x")],
+    ids=["cut gzip", "no gzip", "br", "zstd"],
 )
 def test_bodies_in_the_wrong_encoding_are_no_answer(encoding: str, body: bytes) -> None:
     """Broken gzip, and encodings that were not asked for, are decoding errors."""
