@@ -8,7 +8,7 @@ deployment waits in its process.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
@@ -28,6 +28,26 @@ POLL_S = 2
 """Seconds between two looks for a decision, where the run waits in its process."""
 
 
+def _threshold(default: float) -> Any:
+    return Field(
+        default=default,
+        ge=1,
+        le=10,
+        description="approve: reports with a lower score are held back. refine: score to reach.",
+        json_schema_extra={"position": 1},
+    )
+
+
+def _rounds(default: int) -> Any:
+    return Field(
+        default=default,
+        ge=1,
+        le=10,
+        description="refine: rounds of critique a report may take in all. Else of no meaning.",
+        json_schema_extra={"position": 2},
+    )
+
+
 class Decision(RunInput):
     """What a person decides on the finished reports of one batch."""
 
@@ -37,20 +57,8 @@ class Decision(RunInput):
         " with the threshold and rounds below, then ask again.",
         json_schema_extra={"position": 0},
     )
-    quality_threshold: float = Field(
-        default=8,
-        ge=1,
-        le=10,
-        description="approve: reports with a lower score are held back. refine: score to reach.",
-        json_schema_extra={"position": 1},
-    )
-    max_iterations: int = Field(
-        default=3,
-        ge=1,
-        le=10,
-        description="refine: rounds of critique a report may take in all. Else of no meaning.",
-        json_schema_extra={"position": 2},
-    )
+    quality_threshold: float = _threshold(8)
+    max_iterations: int = _rounds(3)
     hold_back: list[str] = Field(
         default=[],
         description="approve: reports to hold back all the same, by number or topic.",
@@ -90,8 +98,9 @@ async def ask_person(
     asked = Decision.with_initial_data(
         description=f"{said} Read them in the artifact `{REVIEW_KEY}` of this run.\n\n"
         f"| number | topic | score |\n| --- | --- | --- |\n{table}",
-        quality_threshold=min([quality_threshold, *passed]),
-        max_iterations=max_iterations,
+        # As fields: of plain values Prefect's form would have neither bounds nor help.
+        quality_threshold=_threshold(min([quality_threshold, *passed])),
+        max_iterations=_rounds(max_iterations),
     )
     key, seconds = f"approval-{turn}", max(1, round(days * 86_400))
     if deployed:

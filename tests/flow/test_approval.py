@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -83,6 +84,27 @@ def test_nothing_is_published_before_it_is_approved(bench: Bench, endpoint: Endp
     review = artifacts(REVIEW_KEY)[REVIEW_KEY][-1]
     assert "Edge computing" in review.data
     assert review.description == "2 reports are finished, scores 8 to 8."
+
+
+def test_a_decision_out_of_bounds_is_refused(bench: Bench) -> None:
+    """The form keeps help and bounds of each field, and the run goes on waiting."""
+    run = Deployed(bench)
+
+    async def decide() -> None:
+        async with get_client() as client:
+            run_id = await run.begin(client)
+            assert await run.work(client, run_id) == "Suspended"
+            refused = await client.resume_flow_run(run_id, run_input={"quality_threshold": 11})
+            assert "11 is greater than the maximum of 10" in str(refused.details)
+            state = (await client.read_flow_run(run_id)).state
+            assert state is not None
+            assert state.is_paused()
+            assert state.state_details.run_input_keyset is not None
+            key = state.state_details.run_input_keyset["schema"]
+            schema = json.loads(await client.read_flow_run_input(run_id, key))
+            assert all(field["description"] for field in schema["properties"].values())
+
+    asyncio.run(decide())
 
 
 def test_rejected_reports_are_not_published_and_are_no_failure(
