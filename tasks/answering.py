@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Any, cast
-
-from prefect import State
 
 from tasks.asking import Plan, critique_ask, draft_ask, summary_ask
 from tasks.budget import OverBudget
@@ -14,7 +11,7 @@ from tasks.completions import current_store, unsealed
 from tasks.errors import BudgetExhausted, CallsStopped, NotNeeded, StorageFull
 from tasks.llm import current_session
 from tasks.policies import LLMStep
-from tasks.runner import as_is, ending
+from tasks.runner import as_is, ending, run_here
 from tasks.schemas import Answer, Ask, StepRecord, Topic
 
 BYTES_A_WORD = 12
@@ -54,7 +51,7 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
     try:
         with store.room_for(ask):
             async with session.until_kept(ask):
-                state = await cast("Awaitable[State[Any]]", step(as_is(ask), return_state=True))
+                state = await run_here(step, {"ask": as_is(ask)})
     except StorageFull as full:
         session.stop(full)
         raise CallsStopped(f"not asked: {full}", step=ask.step) from None
