@@ -34,6 +34,7 @@ from tasks.memory import forget_results, rarer_collections
 from tasks.policies import LOCAL_STEP
 from tasks.progress import progress_of_caller
 from tasks.publishing import BATCH, MANIFEST, pretty_json, publish_index
+from tasks.run_log import decisions_only
 from tasks.runner import ended, forget
 from tasks.runs import new_run_id, run_context
 from tasks.schemas import OFFLINE, Calls, ErrorReport, canonical_json
@@ -103,6 +104,7 @@ class BranchRun:
             for session in self.sessions.values():
                 await opened.enter_async_context(session)
             opened.enter_context(rarer_collections())
+            opened.enter_context(decisions_only())
             opened.enter_context(use_store(self.store))
             opened.callback(_running.reset, _running.set(self))
             if self.followed:

@@ -36,6 +36,7 @@ from tasks.publishing import (
 )
 from tasks.refining import refine_report
 from tasks.run_artifacts import RunArtifacts
+from tasks.run_log import decisions_only
 from tasks.runner import as_is, ended, forget
 from tasks.runs import new_run_id, of_a_deployment, run_context
 from tasks.schemas import (
@@ -114,7 +115,12 @@ class ReportRun:
             lease_s=self.settings.lease_s,
         )
         async with opened, self.session:
-            with rarer_collections(), use_store(self.store), use_session(self.session):
+            with (
+                rarer_collections(),
+                decisions_only(),
+                use_store(self.store),
+                use_session(self.session),
+            ):
                 self.progress.begin(self.session, total=len(self.batch.topics))
                 async with self.artifacts.moving():
                     with self.interruption.heeded():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -256,3 +257,19 @@ def test_an_artifact_that_cannot_be_written_costs_nothing(
     result = bench.run(None, ["Tidal power"])
     assert result.status == "complete"
     assert (Path(result.run_directory) / "batch.json").exists()
+
+
+def test_the_log_tells_decisions_and_failures_not_that_steps_ended_well(
+    bench: Bench, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line for each score and for each failed task run, none for those that completed."""
+    endpoint.fail(faults.status(400), topic="Tidal power")
+    task_runs = logging.getLogger("prefect.task_runs")  # it does not pass its lines on
+    task_runs.addHandler(caplog.handler)
+    with caplog.at_level(logging.INFO):
+        bench.run(endpoint, ["Edge computing", "Tidal power"])
+    task_runs.removeHandler(caplog.handler)
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("scored" in line for line in said) == 3
+    assert any(line.startswith("Finished in state Failed") for line in said)
+    assert not any(line.startswith("Finished in state Completed") for line in said)

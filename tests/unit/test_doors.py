@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     # Nothing of this project below them.
     {"budget", "connections", "environment", "markdown_tree", "media_types", "memory"}
-    | {"offline_phrases", "pacing", "runner", "schemas", "tracing"},
+    | {"offline_phrases", "pacing", "run_log", "runner", "schemas", "tracing"},
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
     {"branches", "interruption", "s3", "strict"},
