@@ -1,0 +1,274 @@
+"""Save the automations that watch over the runs; run again, it brings them up to date.
+
+    python deployments/save_automations.py
+    python deployments/save_automations.py --notify slack-webhook/ops
+    LLM_REPORTS_NOTIFY_URL=https://hooks.example.com/... python deployments/save_automations.py
+    python deployments/save_automations.py --remove
+
+Runs of this project's deployments whose process has died without a word are found by the
+heartbeats they no longer send and marked Crashed; crashed runs begin again, on any worker of the
+pool, a few times at most. What was paid for is not paid again. With a notification block, or an
+address to post to, failed, stopped, crashed and late runs and used-up budgets are told as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, get_args
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from prefect import Flow
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import BlockDocument, StateType
+from prefect.events import AutomationCore, EventTrigger, Posture
+from prefect.events.actions import CallWebhook, ChangeFlowRunState, SendNotification
+from prefect.exceptions import ObjectNotFound
+from prefect.types import SecretDict
+from pydantic import SecretStr
+
+import flows
+from tasks.outcomes import Ending
+
+PREFIX = "llm-reports: "
+RUN = "prefect.flow-run."
+HEARTBEAT_S = 180
+"""How often a run says that it lives, where PREFECT_FLOWS_HEARTBEAT_FREQUENCY does not say so."""
+SHORTEST_S = 30
+"""Prefect lets no heartbeat be more frequent."""
+URL_BLOCK = "llm-reports-notifications"
+"""Name of the webhook block that LLM_REPORTS_NOTIFY_URL is saved in."""
+OVER = {RUN + name for name in (*get_args(Ending), "Crashed", "Cancelled", "TimedOut")}
+"""Events of runs that are over."""
+GONE = {RUN + name for name in ("Suspended", "AwaitingRetry")}
+"""Events of runs that have left their process and go on later."""
+TOLD = (
+    "{{ deployment.name }}: run {{ flow_run.name | replace('<', '(') | replace('@', '(at)') }} is"
+    " {{ flow_run.state.name }}."
+    " {{ (flow_run.state.message or '') | replace('<', '(') | replace('@', '(at)') }}"
+)
+"""What is told; names and messages may hold what a model wrote, and call nobody's attention."""
+
+
+def flow_names() -> list[str]:
+    """The names of all flows of this project."""
+    modules = [import_module(f"flows.{module.name}") for module in iter_modules(flows.__path__)]
+    return sorted({v.name for m in modules for v in vars(m).values() if isinstance(v, Flow)})
+
+
+def trigger(*expect: str, run: dict[str, Any] | None = None, **more: Any) -> EventTrigger:
+    """A trigger for each run of a deployment of this project's flows."""
+    return EventTrigger(
+        match={"prefect.resource.id": f"{RUN}*", **(run or {})},
+        match_related=[
+            {"prefect.resource.role": "flow", "prefect.resource.name": flow_names()},
+            {"prefect.resource.role": "deployment"},
+        ],
+        for_each={"prefect.resource.id"},
+        expect=set(expect),
+        **more,
+    )
+
+
+def watching(silent_after: int, begin_within: int, restarts: int) -> list[AutomationCore]:
+    """The automations that act by themselves."""
+    again = ChangeFlowRunState(
+        state=StateType.SCHEDULED, name="AwaitingRetry", message="Begins again after a crash."
+    )
+    counts = [str(n) for n in range(1, restarts + 1)]
+    saved = [
+        AutomationCore(
+            name=f"{PREFIX}silent runs are crashed",
+            description=f"A run that has sent no heartbeat for {silent_after} s is dead.",
+            trigger=trigger(
+                f"{RUN}heartbeat",
+                *(OVER | GONE),
+                after={f"{RUN}heartbeat"},
+                posture=Posture.Proactive,
+                within=timedelta(seconds=silent_after),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED,
+                    message=f"No heartbeat for {silent_after} s: the process or its machine died.",
+                )
+            ],
+        ),
+        AutomationCore(
+            name=f"{PREFIX}runs that never began are crashed",
+            description=f"A worker took the run, and {begin_within} s later it had not begun.",
+            trigger=trigger(
+                f"{RUN}*",
+                after={f"{RUN}Pending"},
+                posture=Posture.Proactive,
+                within=timedelta(seconds=begin_within),
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED,
+                    message=f"Not begun within {begin_within} s: the worker or its machine died.",
+                )
+            ],
+        ),
+        AutomationCore(
+            name=f"{PREFIX}crashes before the begin are tried again",
+            description="Once a day at most for each run.",
+            trigger=trigger(
+                f"{RUN}Crashed", run={"prefect.run-count": "0"}, within=timedelta(days=1)
+            ),
+            actions=[again],
+        ),
+    ]
+    if restarts:
+        saved.append(
+            AutomationCore(
+                name=f"{PREFIX}crashed runs begin again",
+                description=f"Up to {restarts} times for each run; paid answers are used again.",
+                trigger=trigger(f"{RUN}Crashed", run={"prefect.run-count": counts}),
+                actions=[again],
+            )
+        )
+    return saved
+
+
+def telling(block: BlockDocument) -> list[AutomationCore]:
+    """The automations that tell somebody."""
+    told = {
+        "failed": ("Failed", "Partial", "Stopped", "TimedOut"),
+        "budget exhausted": ("BudgetExhausted",),
+        "crashed": ("Crashed",),
+        "late": ("Late",),
+    }
+    return [
+        AutomationCore(
+            name=f"{PREFIX}tell of runs that are {what}",
+            description=f"Tells through the block {block.name}.",
+            trigger=trigger(*(RUN + name for name in names)),
+            actions=[_tell(block, what)],
+        )
+        for what, names in told.items()
+    ]
+
+
+def _tell(block: BlockDocument, what: str) -> CallWebhook | SendNotification:
+    link = "{{ flow_run | ui_url }}"
+    if block.block_type and block.block_type.slug == "webhook":
+        payload = (
+            '{"text": {% filter tojson %}' + f"{TOLD} {link}" + "{% endfilter %},"
+            ' "what": "' + what + '", "flow_run_id": "{{ flow_run.id }}",'
+            ' "state": {{ flow_run.state.name | tojson }}}'
+        )
+        return CallWebhook(block_document_id=block.id, payload=payload)
+    return SendNotification(
+        block_document_id=block.id, subject=f"LLM reports: {what}", body=f"{TOLD}\n{link}"
+    )
+
+
+def notifier(client: SyncPrefectClient, named: str | None, url: str | None) -> BlockDocument | None:
+    """The block to tell through: the one named, else one saved for the address."""
+    if not named and url:
+        headers = SecretDict({"Content-Type": "application/json"})
+        block = Webhook(url=SecretStr(url), headers=headers)
+        block.save(URL_BLOCK, overwrite=True, _sync=True)  # pyright: ignore
+        named = f"webhook/{URL_BLOCK}"
+    if not named:
+        return None
+    slug, _, name = named.partition("/")
+    try:
+        return client.read_block_document_by_name(name, slug)
+    except ObjectNotFound:
+        sys.exit(
+            f"error: no block {named} is saved; save it in the UI under Blocks, and give its type"
+            " and name as in slack-webhook/ops"
+        )
+
+
+def save(client: SyncPrefectClient, automation: AutomationCore) -> str:
+    """Create an automation or bring it up to date by its name; what was done."""
+    found = client.read_automations_by_name(automation.name)
+    if not found:
+        client.create_automation(automation)
+        return "saved"
+    for twin in found[1:]:
+        client.delete_automation(twin.id)
+    kept = AutomationCore.model_validate(found[0].model_dump(exclude={"id"}))
+    if kept == AutomationCore.model_validate(automation.model_dump()):
+        return "unchanged"  # an update would forget which runs it is waiting for
+    whole = automation.model_dump(exclude={"owner_resource"})  # which no update may name
+    client.update_automation(found[0].id, AutomationCore.model_validate(whole))
+    return "updated"
+
+
+def remove(client: SyncPrefectClient) -> Iterable[str]:
+    """Delete every automation that this command has saved; their names."""
+    for automation in client.read_automations():
+        if automation.name.startswith(PREFIX):
+            client.delete_automation(automation.id)
+            yield automation.name
+
+
+def main() -> None:
+    """Save the automations, or remove them."""
+    parser = argparse.ArgumentParser(description="Save the automations that watch over the runs.")
+    parser.add_argument(
+        "--notify",
+        metavar="TYPE/NAME",
+        default=os.environ.get("LLM_REPORTS_NOTIFY"),
+        help="a saved notification or webhook block, as slack-webhook/ops; default:"
+        " LLM_REPORTS_NOTIFY, else a webhook to LLM_REPORTS_NOTIFY_URL",
+    )
+    parser.add_argument(
+        "--silent-after",
+        metavar="SECONDS",
+        type=int,
+        default=3 * HEARTBEAT_S,
+        help="a run without a heartbeat for so long is dead; three times the workers'"
+        " PREFECT_FLOWS_HEARTBEAT_FREQUENCY is good, default: %(default)s",
+    )
+    parser.add_argument(
+        "--begin-within",
+        metavar="SECONDS",
+        type=int,
+        default=1800,
+        help="a run that a worker has taken begins within so long, default: %(default)s",
+    )
+    parser.add_argument(
+        "--restarts",
+        metavar="N",
+        type=int,
+        default=2,
+        help="times a crashed run begins again by itself, default: %(default)s",
+    )
+    parser.add_argument("--remove", action="store_true", help="delete these automations")
+    chosen = parser.parse_args()
+    if chosen.silent_after <= SHORTEST_S:
+        parser.error(f"--silent-after: give more than {SHORTEST_S}, the shortest heartbeat")
+    if chosen.begin_within < 10 or chosen.restarts < 0:
+        parser.error("--begin-within is at least 10, --restarts at least 0")
+    with get_client(sync_client=True) as client:
+        if chosen.remove:
+            sys.stdout.writelines(f"removed {name}\n" for name in remove(client))
+            return
+        url = os.environ.get("LLM_REPORTS_NOTIFY_URL")
+        block = notifier(client, chosen.notify, url)
+        wanted = watching(chosen.silent_after, chosen.begin_within, chosen.restarts)
+        wanted += telling(block) if block else []
+        for automation in wanted:
+            sys.stdout.write(f"{save(client, automation)} {automation.name}\n")
+        if block is None:
+            sys.stdout.write(
+                "nobody is told of failed, crashed, late or stopped runs: give --notify TYPE/NAME,"
+                " or set LLM_REPORTS_NOTIFY_URL, and run this again\n"
+            )
+
+
+if __name__ == "__main__":
+    main()
