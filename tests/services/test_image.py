@@ -76,6 +76,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
             value = value.replace(old, new)
         environment[name] = value
     environment["HOME"] = f"{folder}/home"
+    (folder / "home").mkdir()
     for text in last.copied_from_context:
         copy(ROOT / text, folder / "app" / text)
     return Built(folder, environment)

@@ -1,0 +1,106 @@
+"""Print the base job template of an ECS work pool, from prefect-aws' own and deployments/ecs.yaml.
+
+    cp deployments/ecs.yaml my-ecs.yaml          # and fill it in
+    python deployments/ecs_template.py my-ecs.yaml > ecs-pool.json
+    prefect work-pool create reports-ecs --type ecs --base-job-template ecs-pool.json --overwrite
+    prefect --no-prompt deploy --all --prefect-file deployments/prefect-ecs.yaml
+    prefect worker start --pool reports-ecs
+
+The worker needs rights to register task definitions, run, describe and stop tasks, and to pass the
+two roles; it holds neither the LLM key nor reports.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import yaml
+from prefect_aws.workers.ecs_worker import ECSWorker
+
+from tasks.environment import PREFECT_DEFAULTS
+
+CONTAINER = "llm-reports"
+STOP_S = 60
+"""Seconds a stopped run has to end the calls under way and keep their answers."""
+NEEDED = (
+    *("image", "cluster", "launch_type", "cpu", "memory", "vpc_id", "subnets", "security_groups"),
+    *("assign_public_ip", "execution_role_arn", "task_role_arn", "environment"),
+    *("prefect_auth_secret_arn", "secrets", "log_group", "region"),
+)
+
+
+def job_template(values: dict[str, Any]) -> dict[str, Any]:
+    """The pool's template: prefect-aws' variables with our defaults, and our container.
+
+    Args:
+        values: What deployments/ecs.yaml says.
+    """
+    template = ECSWorker.get_default_base_job_template()
+    worker_side = {n: v for n, v in PREFECT_DEFAULTS.items() if "SERVER" not in n}
+    defaults = {
+        **{n: values[n] for n in ("image", "cluster", "launch_type", "cpu", "memory", "vpc_id")},
+        "execution_role_arn": values["execution_role_arn"],
+        "task_role_arn": values["task_role_arn"],
+        "prefect_api_auth_string_secret_arn": values["prefect_auth_secret_arn"],
+        "family": CONTAINER,
+        "container_name": CONTAINER,
+        "env": {**worker_side, **values["environment"]},
+        "network_configuration": {
+            "subnets": values["subnets"],
+            "securityGroups": values["security_groups"],
+            "assignPublicIp": values["assign_public_ip"],
+        },
+        "configure_cloudwatch_logs": True,
+        "cloudwatch_logs_options": {
+            "awslogs-group": values["log_group"],
+            "awslogs-region": values["region"],
+            "awslogs-stream-prefix": "run",
+        },
+    }
+    properties = template["variables"]["properties"]
+    for name, value in defaults.items():
+        properties[name]["default"] = value
+    definition = template["job_configuration"]["task_definition"]
+    definition["requiresCompatibilities"] = ["FARGATE"]
+    definition["networkMode"] = "awsvpc"
+    [container] = definition["containerDefinitions"]
+    container |= {
+        "essential": True,
+        "secrets": [{"name": n, "valueFrom": arn} for n, arn in values["secrets"].items()],
+        "memory": "{{ memory }}",
+        "stopTimeout": STOP_S,
+        "user": "10001",
+    }
+    return template
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Read and check the values; every problem is named before the program ends with status 2."""
+    text = path.read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    problems = [f"{name} is missing" for name in NEEDED if name not in values]
+    problems += [f"{name} is not known" for name in values if name not in NEEDED]
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith("#"):
+            problems += [
+                f"line {number}: {hole} is to be filled" for hole in re.findall("<.+?>", line)
+            ]
+    for name, arn in (values.get("secrets") or {}).items():
+        if not str(arn).startswith(("arn:aws:secretsmanager:", "arn:aws:ssm:")):
+            problems.append(f"secrets.{name}: give an ARN, never the secret itself")
+    if problems:
+        sys.stderr.writelines(f"error: {path}: {problem}\n" for problem in problems)
+        sys.exit(2)
+    return values
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python deployments/ecs_template.py FILE.yaml")
+    sys.stdout.write(json.dumps(job_template(read_values(Path(sys.argv[1]))), indent=2) + "\n")
