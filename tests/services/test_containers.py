@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_valid_setting_names
 
@@ -29,6 +31,7 @@ COMPOSE = (DEPLOYMENTS / "compose.yaml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
 OURS = [name for name in SERVICES if name not in ("postgres", "redis")]
 ONCE = {"migrate", "setup"}
+LOCKED_EXTRAS = ("server", "pdf", "docx", "otel")
 ELSEWHERE = {"PATH", "PYTHONUNBUFFERED", "DO_NOT_TRACK", "LLM_REPORTS_NOTIFY_URL"}
 """Variables that are not settings of Prefect or of this project's flows."""
 
@@ -214,3 +217,17 @@ def test_the_lock_pins_by_hash_and_names_no_host() -> None:
     entries = re.split(r"\n(?=\S)", lock.strip())
     pinned = r"[\w.-]+==\S+( ; .+)? \\\n    --hash=sha256:[0-9a-f]{64}"
     assert [entry[:80] for entry in entries if not re.match(pinned, entry)] == []
+
+
+def test_the_lock_holds_what_the_project_needs() -> None:
+    """Every dependency, and those of the image's extras, is locked at a version that will do."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *(n for e in LOCKED_EXTRAS for n in extras[e])]
+    lock = (DEPLOYMENTS / "requirements.lock").read_text()
+    locked = dict(re.findall(r"^([\w.-]+)==([^ ]+)", lock, flags=re.MULTILINE))
+    for requirement in map(Requirement, needed):
+        version = locked.get(requirement.name, "nothing")
+        assert requirement.specifier.contains(version), f"{requirement}: {version} is locked"
+    for extra in LOCKED_EXTRAS:
+        assert f"--extra {extra} " in (DEPLOYMENTS / "Dockerfile").read_text()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.dockerfile import stages
 
@@ -114,15 +115,19 @@ def test_the_image_writes_a_report_in_every_format(built: Built) -> None:
     assert list((built.folder / "answers").glob("??/*.json"))
 
 
-def test_the_image_loads_flows_by_the_path_that_deployments_name(built: Built) -> None:
-    """The flows lie where the entrypoints say, and use the installed package."""
+def test_the_image_finds_the_flows_that_deployments_name(built: Built) -> None:
+    """The entrypoints lead into the installed package, and its commands run beside it."""
+    named = yaml.safe_load((built.folder / "app/deployments/prefect-ecs.yaml").read_text())
+    entrypoints = [deployment["entrypoint"] for deployment in named["deployments"]]
     code = (
+        "import sys, prefect_redis.messaging, asyncpg, tasks;"
         "from prefect.flows import load_flow_from_entrypoint as load;"
-        "print(load('flows/batch.py:report_batch').name);"
-        "import tasks, prefect_redis.messaging, asyncpg; print(tasks.__file__)"
+        "print(*[load(entrypoint).name for entrypoint in sys.argv[1:]], tasks.__file__)"
     )
-    done = built.run("python", "-c", code, cwd=built.folder / "app")
+    done = built.run("python", "-c", code, *entrypoints, cwd=built.folder / "app")
     assert done.returncode == 0, done.stderr
-    name, place = done.stdout.split()
-    assert name == "report-batch"
+    *names, place = done.stdout.split()
+    assert names == ["report-batch", "parallel-branches", "branch-batch"]
     assert place.startswith(f"{built.folder}{INSTALLED}/")
+    command = ("python", "deployments/save_automations.py", "--help")
+    assert "--silent-after" in built.run(*command, cwd=built.folder / "app").stdout
