@@ -33,6 +33,7 @@ OURS = [name for name in SERVICES if name not in ("postgres", "redis")]
 ONCE = {"migrate", "setup"}
 LOCKED_EXTRAS = ("server", "pdf", "docx", "otel")
 ELSEWHERE = {"PATH", "PYTHONUNBUFFERED", "DO_NOT_TRACK", "LLM_REPORTS_NOTIFY_URL"}
+ELSEWHERE |= {"PREFECT_SERVER_ENCRYPTION_KEY"}
 """Variables that are not settings of Prefect or of this project's flows."""
 
 
