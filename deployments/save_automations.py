@@ -85,38 +85,19 @@ def watching(silent_after: int, begin_within: int, restarts: int) -> list[Automa
     )
     counts = [str(n) for n in range(1, restarts + 1)]
     saved = [
-        AutomationCore(
-            name=f"{PREFIX}silent runs are crashed",
-            description=f"A run that has sent no heartbeat for {silent_after} s is dead.",
-            trigger=trigger(
-                f"{RUN}heartbeat",
-                *(OVER | GONE),
-                after={f"{RUN}heartbeat"},
-                posture=Posture.Proactive,
-                within=timedelta(seconds=silent_after),
-            ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED,
-                    message=f"No heartbeat for {silent_after} s: the process or its machine died.",
-                )
-            ],
+        _crashing(
+            "silent runs are crashed",
+            f"No heartbeat for {silent_after} s: the process or its machine died.",
+            within=silent_after,
+            after="heartbeat",
+            expect={f"{RUN}heartbeat", *OVER, *GONE},
         ),
-        AutomationCore(
-            name=f"{PREFIX}runs that never began are crashed",
-            description=f"A worker took the run, and {begin_within} s later it had not begun.",
-            trigger=trigger(
-                f"{RUN}*",
-                after={f"{RUN}Pending"},
-                posture=Posture.Proactive,
-                within=timedelta(seconds=begin_within),
-            ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED,
-                    message=f"Not begun within {begin_within} s: the worker or its machine died.",
-                )
-            ],
+        _crashing(
+            "runs that never began are crashed",
+            f"Not begun within {begin_within} s: the worker or its machine died.",
+            within=begin_within,
+            after="Pending",
+            expect={f"{RUN}*"},
         ),
         AutomationCore(
             name=f"{PREFIX}crashes before the begin are tried again",
@@ -137,6 +118,23 @@ def watching(silent_after: int, begin_within: int, restarts: int) -> list[Automa
             )
         )
     return saved
+
+
+def _crashing(
+    name: str, message: str, *, within: int, after: str, expect: set[str]
+) -> AutomationCore:
+    """An automation that marks a run Crashed when nothing expected follows an event in time."""
+    return AutomationCore(
+        name=PREFIX + name,
+        description=message,
+        trigger=trigger(
+            *expect,
+            after={RUN + after},
+            posture=Posture.Proactive,
+            within=timedelta(seconds=within),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
 
 
 def telling(block: BlockDocument) -> list[AutomationCore]:
