@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -163,11 +164,11 @@ def states_of(run_id: UUID) -> list[str]:
     return [state.name for state in sorted(states, key=lambda state: state.timestamp)]
 
 
-def crash(run_id: UUID) -> None:
+def crash(run_id: UUID, message: str = "killed") -> None:
     """Let a run begin and crash, as its worker would report it."""
 
     async def ask(client: PrefectClient) -> None:
-        for state in (Pending(), Running(), Crashed(message="killed")):
+        for state in (Pending(), Running(), Crashed(message=message)):
             await client.set_flow_run_state(run_id, state)
 
     on_server(ask)
@@ -279,3 +280,31 @@ def test_the_command_brings_automations_up_to_date_and_removes_them(
     removed = save_automations(command, "--remove")
     assert sorted(line.removeprefix("removed ") for line in removed.splitlines()) == names
     assert on_the_server() == []
+
+
+def test_a_notification_block_is_told_and_nobody_is_called_by_what_a_model_wrote(
+    command: CommandLine, receiver: Receiver
+) -> None:
+    """Any block with `notify` will do; marks by which chats call people are taken out."""
+    block = CustomWebhookNotificationBlock(
+        name="ops",
+        url=receiver.url,
+        json_data={"text": "{{subject}}: {{body}}", "what": "by block", "flow_run_id": "none"},
+    )
+    block.save("ops", _sync=True)  # pyright: ignore
+    said = save_automations(command, "--notify", "custom-webhook/ops")
+    assert "saved llm-reports: tell of runs that are crashed" in said
+    crash(start(command, "idle"), message="<!channel> @here")
+    wait_until(lambda: any(body["what"] == "by block" for body in receiver.bodies), every=0.2)
+    [told] = [body["text"] for body in receiver.bodies if body["what"] == "by block"]
+    assert told.startswith("LLM reports: crashed: idle: run ")
+    assert "(!channel> (at)here" in told
+    unknown = subprocess.run(
+        [sys.executable, "deployments/save_automations.py", "--notify", "slack-webhook/nowhere"],
+        env=command.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert unknown.returncode == 1
+    assert "no block slack-webhook/nowhere is saved" in unknown.stderr
