@@ -30,11 +30,14 @@ LAYERS = [
     {"merging", "programs"},
     {"asking", "exchange", "inquiries", "panels"},
     {"blocks", "checking", "drawing", "llm"},
+    {"shards"},
     # Prefect tasks.
     {"outcomes", "policies", "progress", "showing"},
     {"answering", "approval", "formatting", "judging", "publishing", "run_artifacts", "writing"},
     {"branch_pages", "branching", "refining", "runs"},
-    {"branch_runs", "reporting"},
+    {"branch_runs", "dispatching", "reporting"},
+    {"batch_runs", "shard_runs"},
+    {"sharding"},
 ]
 ONLY_IMPORTERS = {
     "aiohttp": {"tasks/connections.py"},
