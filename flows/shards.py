@@ -26,7 +26,7 @@ from tasks.tracing import configure_exporter
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def report_shard(
-    output: str, run_id: str, shard: Annotated[int, Field(ge=1, le=1000)]
+    output: str, run_id: str, shard: Annotated[int, Field(ge=1, le=1001)]
 ) -> BatchResult:
     """Do one part of a batch; `report-batch` starts this by itself when it is split.
 

@@ -120,6 +120,7 @@ class DeploymentWorkers:
             run = await arun_deployment(
                 self._deployment,
                 parameters={"output": self._output, "run_id": self._run_id, "shard": number},
+                flow_run_name=f"shard {number} of {self._run_id}",
                 timeout=0,
                 idempotency_key=f"{prefix}{len(own) + 1}",
             )

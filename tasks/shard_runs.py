@@ -138,6 +138,7 @@ class ShardRun(ReportRun):
             if withdrawn:
                 said = "the batch was stopped; run the same again to go on"
                 self.interruption.withdraw(Interrupted(said), GRACE_S)
+                await asyncio.to_thread(self._put)
                 return
             took = time.monotonic() - began
             await asyncio.sleep(min(max(wait, 50 * took), self.settings.lease_s / 2))

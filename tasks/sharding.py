@@ -25,7 +25,6 @@ from tasks.dispatching import (
 )
 from tasks.errors import (
     CallsStopped,
-    Interrupted,
     ReportsError,
     ShardFailed,
     ShardStopped,
@@ -152,8 +151,18 @@ class ShardedRun(BatchRun):
                 await asyncio.to_thread(workers.close)
 
     async def _follow(self, workers: Workers) -> None:
-        shards = [_Shard(order) for order in self._orders]
         await self._take_stock(now=True)
+        shards = [_Shard(order) for order in self._orders]
+        await self._all_over(shards, workers)
+        if rest := self._rest():
+            last = _Shard(rest)
+            await self._all_over([last], workers)
+            shards.append(last)
+        await self._conclude(shards)
+        self._over = True
+
+    async def _all_over(self, shards: Sequence[_Shard], workers: Workers) -> None:
+        """Begin shards, and see them to their end."""
         for shard in shards:
             if self.session.stopped:
                 break
@@ -172,8 +181,29 @@ class ShardedRun(BatchRun):
             elif ends_at is not None and now > ends_at:
                 break
         await self._take_stock(now=True)
-        await self._conclude(shards)
-        self._over = True
+
+    def _rest(self) -> ShardOrder | None:
+        """What the shards had no money for, with the money that they had no use for."""
+        whole = self.plan.options.budget_usd
+        rest = [
+            topic
+            for topic in self.batch.topics
+            if (report := self.results.get(topic.slug))
+            and report.error
+            and report.error.kind == "budget_exhausted"
+        ]
+        if whole is None or not rest or len(self._orders) == 1 or self.session.stopped:
+            return None
+        left = whole - self.session.ledger.total.usd
+        return self._orders[0].model_copy(
+            update={
+                "number": len(self._orders) + 1,
+                "count": 1,
+                "topics": rest,
+                "budget_usd": left,
+                "again": True,
+            }
+        )
 
     async def _send(self, shard: _Shard, workers: Workers) -> None:
         """Begin a try; where that cannot be done, the try has ended at once."""
@@ -258,7 +288,7 @@ class ShardedRun(BatchRun):
             return
         self.session.ledger = merged_ledger(self._records)
         for record in self._records:
-            if record.stopped and record.stopped.kind not in (Interrupted.__name__.lower(), ""):
+            if record.stopped and record.stopped.kind != "interrupted":
                 self.session.stop(ShardStopped(record.stopped))
             for report in record.reports:
                 await self._note_report(report, record)
@@ -288,19 +318,19 @@ class ShardedRun(BatchRun):
     async def _conclude(self, shards: Sequence[_Shard]) -> None:
         """Say of every topic what has become of it, by the records and by what is published."""
         there = set(await asyncio.to_thread(self.place.names, self.run_id))
-        for shard in shards:
-            for topic in shard.order.topics:
-                known = self.results.get(topic.slug)
-                published = known is not None and known.status == "published"
-                if published and topic.slug not in there:
-                    self.published.pop(topic.slug, None)
-                    self._unpublished(topic, "failed", ShardFailed(self._not_shared(shard)))
-                elif not published and topic.slug in there:
-                    await asyncio.to_thread(self._find, topic)
-                elif known is None or (known.status == "not_started" and shard.problem):
-                    self._blame(topic, shard)
-                elif known.status == "not_started":
-                    self.progress.add(known)
+        shard_of = {topic.slug: shard for shard in shards for topic in shard.order.topics}
+        for topic in self.batch.topics:
+            shard, known = shard_of[topic.slug], self.results.get(topic.slug)
+            published = known is not None and known.status == "published"
+            if published and topic.slug not in there:
+                self.published.pop(topic.slug, None)
+                self._unpublished(topic, "failed", ShardFailed(self._not_shared(shard)))
+            elif not published and topic.slug in there:
+                await asyncio.to_thread(self._find, topic)
+            elif known is None or (known.status == "not_started" and shard.problem):
+                self._blame(topic, shard)
+            elif known.status == "not_started":
+                self.progress.add(known)
         ledger = self.session.ledger
         for slug, report in self.results.items():
             spent = ledger.items[slug]
