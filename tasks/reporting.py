@@ -133,6 +133,8 @@ class ReportRun:
         except Exception as error:  # whatever it is, it ends this report only
             report = self.failure(topic, error)
         await self.settle(topic, report)
+        forget(refining)
+        forget_results()
 
     def failure(self, topic: Topic, error: Exception) -> ReportResult:
         """What an error makes of a topic; one that is fatal stops the run."""

@@ -126,26 +126,21 @@ class ShardRun(ReportRun):
 
     async def _keep_record(self) -> None:
         """Write records, at most a fiftieth of the time, until the order is withdrawn."""
-        wait = BEAT_ON_NETWORK_S if self.place.on_network else BEAT_S
-        while True:
-            began = time.monotonic()
-            try:
-                await asyncio.to_thread(self._put)
-                withdrawn = await asyncio.to_thread(self._withdrawn)
-            except StorageError as error:
-                self.session.stop(error)
-                return
-            if withdrawn:
-                said = "the batch was stopped; run the same again to go on"
-                self.interruption.withdraw(Interrupted(said), GRACE_S)
-                await asyncio.to_thread(self._put)
-                return
-            took = time.monotonic() - began
-            await asyncio.sleep(min(max(wait, 50 * took), self.settings.lease_s / 2))
-
-    def _withdrawn(self) -> bool:
-        order = self._desk.order(self.order.number)
-        return order is None or order.digest != self.order.digest
+        pause_s = BEAT_ON_NETWORK_S if self.place.on_network else BEAT_S
+        write_at = 0.0
+        try:
+            while await asyncio.to_thread(self._desk.stands, self.order):
+                began = time.monotonic()
+                if began >= write_at:
+                    await asyncio.to_thread(self._put)
+                    took = time.monotonic() - began
+                    write_at = began + min(50 * took, self.settings.lease_s / 2)
+                await asyncio.sleep(pause_s)
+            said = "the batch was stopped; run the same again to go on"
+            self.interruption.withdraw(Interrupted(said), GRACE_S)
+            await asyncio.to_thread(self._put)
+        except StorageError as error:
+            self.session.stop(error)
 
     def _put(self, *, ended: bool = False) -> None:
         """Write what has been done so far; a batch that is over takes no record."""

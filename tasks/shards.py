@@ -157,8 +157,8 @@ class Desk:
 
     def give(self, order: ShardOrder) -> None:
         """Write a shard's order."""
-        body = order.model_dump_json().encode()
-        self.place.write(self._order(order.number), body)
+        self.place.write(self._order(order.number), order.model_dump_json().encode())
+        self.place.write(self._mark(order.number), order.digest.encode())
 
     def order(self, number: int) -> ShardOrder | None:
         """A shard's order; None: there is none any more."""
@@ -170,9 +170,14 @@ class Desk:
             first = error.errors(include_url=False, include_input=False)[0]["msg"]
             raise StorageError(f"{name}: not an order of this version: {first}") from None
 
+    def stands(self, order: ShardOrder) -> bool:
+        """Whether an order has been neither taken back nor replaced by one for other work."""
+        return self.place.read(self._mark(order.number)) == order.digest.encode()
+
     def withdraw(self, numbers: Iterable[int]) -> None:
         """Take orders back: their shards make no new call, and end."""
         for number in numbers:
+            self.place.remove(self._mark(number))
             self.place.remove(self._order(number))
 
     def put(self, record: ShardRecord) -> None:
@@ -208,6 +213,9 @@ class Desk:
 
     def _order(self, number: int) -> str:
         return f"{self.folder}/{number:04d}.order.json"
+
+    def _mark(self, number: int) -> str:
+        return f"{self.folder}/{number:04d}.stands"
 
 
 def dealt(topics: Sequence[Topic], count: int) -> list[list[Topic]]:

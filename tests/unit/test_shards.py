@@ -156,12 +156,16 @@ def test_an_order_is_what_was_written(tmp_path: Path) -> None:
 def test_withdrawn_orders_and_the_whole_desk_can_be_gone(tmp_path: Path) -> None:
     """A withdrawn order is none; a cleared desk leaves no folder; doing it twice is no harm."""
     desk = Desk(LocalPlace(tmp_path), "run")
-    for order in ordered(4, 2):
+    first, second = ordered(4, 2)
+    for order in (first, second):
         desk.give(order)
     desk.put(record(1))
+    assert desk.stands(first)
+    assert not desk.stands(second.model_copy(update={"topics": first.topics}))
     desk.withdraw([1, 2])
     desk.withdraw([1])
     assert desk.order(1) is None
+    assert not desk.stands(first)
     assert len(desk.records()) == 1
     desk.clear()
     desk.clear()
