@@ -24,6 +24,7 @@ from tasks.dispatching import (
     offered,
 )
 from tasks.errors import (
+    BadInput,
     CallsStopped,
     ReportsError,
     ShardFailed,
@@ -86,12 +87,17 @@ async def shards_of(batch: CheckedBatch) -> int:
         BadInput: The deployment that would run them is not there.
     """
     options, runner = batch.plan.options, runner_here()
-    if isinstance(runner, EventLoopTaskRunner):
-        count = most_shards(batch, options.shards)
-        if count == 1:
-            return 0
+    here = isinstance(runner, EventLoopTaskRunner)
+    if here and most_shards(batch, options.shards) == 1:
+        return 0
+    if options.approval:
+        raise BadInput(
+            "approval: a batch that is split cannot wait for a decision; leave out shards, or"
+            " approval"
+        )
+    if here:
         await check_deployment(options.shard_deployment)
-        return count
+        return most_shards(batch, options.shards)
     wanted = options.shards if options.shards > 1 else await asyncio.to_thread(offered, runner)
     return most_shards(batch, wanted)
 

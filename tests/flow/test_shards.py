@@ -15,6 +15,8 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
+from prefect.flow_engine import run_flow
+from prefect.states import AwaitingRetry, Crashed, Pending
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 from flows import BatchResult, report_batch
@@ -349,6 +351,63 @@ def until_heeded(bench: Bench) -> None:
         return [r.stopped is not None for r in Desk(LocalPlace(bench.output), run.name).records()]
 
     wait_until(lambda: stopped() == [True, True])
+
+
+def test_a_retried_batch_takes_over_the_shards_that_are_at_work(bench: Bench) -> None:
+    """A batch whose process died goes on with the same runs when it is retried."""
+    hands = Hands()
+    with Endpoint() as endpoint:
+        endpoint.fail(faults.held())  # in one event loop, shards share a pace of one
+        given = batch_of(bench, endpoint, titles(4), shards=2, concurrency=2)
+        given["options"] |= {"shard_deployment": DEPLOYMENT}
+        flow: Any = report_batch
+
+        async def run() -> Any:
+            async with hands, get_client() as client:
+                made = await client.create_flow_run(flow, parameters=given, state=Pending())
+                first = asyncio.ensure_future(
+                    run_flow(flow, flow_run=made, parameters=given, return_type="state")
+                )
+                await asyncio.to_thread(until_taken, hands)
+                await asyncio.to_thread(
+                    endpoint.wait_until, lambda: len(endpoint.requests) == 1, timeout=60
+                )
+                with pytest.MonkeyPatch.context() as dead:  # a killed process withdraws nothing
+                    dead.setattr(Desk, "withdraw", lambda *_: None)
+                    first.cancel()
+                    await asyncio.gather(first, return_exceptions=True)
+                await client.set_flow_run_state(made.id, Crashed(), force=True)
+                await client.set_flow_run_state(made.id, AwaitingRetry(), force=True)
+                again = await client.read_flow_run(made.id)
+                [order] = bench.output.glob("*/.shards/0002.order.json")
+                before = order.stat().st_ino
+                second = asyncio.ensure_future(
+                    run_flow(flow, flow_run=again, parameters=given, return_type="state")
+                )
+                await asyncio.to_thread(wait_until, lambda: order.stat().st_ino != before)
+                endpoint.release()
+                return await (await second).result()
+
+        result: BatchResult = asyncio.run(run())
+
+    assert result.status == "complete"
+    assert len(hands.taken) == 2
+    assert len(endpoint.requests) == 28
+    assert [r.status for r in result.reports] == ["published"] * 4
+    check(bench, result)
+
+
+def until_taken(hands: Hands) -> None:
+    """Wait until both shards were taken."""
+    wait_until(lambda: len(hands.taken) == 2)
+
+
+def test_approval_and_shards_do_not_go_together(bench: Bench, endpoint: Endpoint) -> None:
+    """What cannot be done is refused before any call."""
+    given = batch_of(bench, endpoint, titles(4), shards=2, approval=True)
+    with pytest.raises(BadInput, match="cannot wait for a decision"):
+        on(ThreadPoolTaskRunner(max_workers=2), given)
+    assert endpoint.requests == []
 
 
 def test_two_processes_make_what_one_makes(bench: Bench) -> None:
