@@ -343,21 +343,21 @@ def test_a_signal_ends_all_shards(bench: Bench) -> None:
     check(bench, result)
 
 
-def until_heeded(bench: Bench) -> None:
-    """Wait until both shards have written down that they were stopped."""
+def until_heeded(bench: Bench, shards: int = 2) -> None:
+    """Wait until the shards at work have written down that they were stopped."""
 
     def stopped() -> list[bool]:
         [run] = bench.output.glob("2*")
         return [r.stopped is not None for r in Desk(LocalPlace(bench.output), run.name).records()]
 
-    wait_until(lambda: stopped() == [True, True])
+    wait_until(lambda: stopped() == [True] * shards)
 
 
 def test_a_retried_batch_takes_over_the_shards_that_are_at_work(bench: Bench) -> None:
     """A batch whose process died goes on with the same runs when it is retried."""
     hands = Hands()
     with Endpoint() as endpoint:
-        endpoint.fail(faults.held())  # in one event loop, shards share a pace of one
+        endpoint.fail(faults.held(), times=2)
         given = batch_of(bench, endpoint, titles(4), shards=2, concurrency=2)
         given["options"] |= {"shard_deployment": DEPLOYMENT}
         flow: Any = report_batch
@@ -368,9 +368,8 @@ def test_a_retried_batch_takes_over_the_shards_that_are_at_work(bench: Bench) ->
                 first = asyncio.ensure_future(
                     run_flow(flow, flow_run=made, parameters=given, return_type="state")
                 )
-                await asyncio.to_thread(until_taken, hands)
                 await asyncio.to_thread(
-                    endpoint.wait_until, lambda: len(endpoint.requests) == 1, timeout=60
+                    endpoint.wait_until, lambda: len(endpoint.requests) == 2, timeout=60
                 )
                 with pytest.MonkeyPatch.context() as dead:  # a killed process withdraws nothing
                     dead.setattr(Desk, "withdraw", lambda *_: None)
@@ -397,17 +396,45 @@ def test_a_retried_batch_takes_over_the_shards_that_are_at_work(bench: Bench) ->
     check(bench, result)
 
 
-def until_taken(hands: Hands) -> None:
-    """Wait until both shards were taken."""
-    wait_until(lambda: len(hands.taken) == 2)
-
-
 def test_approval_and_shards_do_not_go_together(bench: Bench, endpoint: Endpoint) -> None:
     """What cannot be done is refused before any call."""
     given = batch_of(bench, endpoint, titles(4), shards=2, approval=True)
     with pytest.raises(BadInput, match="cannot wait for a decision"):
         on(ThreadPoolTaskRunner(max_workers=2), given)
     assert endpoint.requests == []
+
+
+def test_a_signal_cancels_the_runs_of_shards(bench: Bench) -> None:
+    """SIGTERM: a shard at work ends by itself, one that waits for a worker never begins."""
+    hands = Hands(slots=1)
+    with Endpoint() as endpoint:
+        endpoint.fail(faults.held(), times=None)
+        given = batch_of(bench, endpoint, titles(6), shards=2, concurrency=2)
+        given["options"] |= {"shard_deployment": DEPLOYMENT}
+
+        async def run() -> BatchResult:
+            progress_of_caller.set(Progress())
+            async with hands:
+                flow: Any = report_batch
+                running = asyncio.ensure_future(flow(**given))
+                await asyncio.to_thread(
+                    endpoint.wait_until, lambda: len(endpoint.requests) == 1, timeout=60
+                )
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.to_thread(until_heeded, bench, 1)
+                endpoint.release()
+                return await running
+
+        result = asyncio.run(run())
+        asked = len(endpoint.requests)
+
+    assert result.status == "stopped"
+    assert {r.status for r in result.reports} == {"not_started"}
+    assert (asked, result.calls.made) == (1, 1)
+    states = {r.parameters["shard"]: r.state_name for r in children(last_run_of_batches())}
+    assert states[2 if hands.shards() == [1] else 1] == "Cancelled"
+    assert len(hands.taken) == 1
+    check(bench, result)
 
 
 def test_two_processes_make_what_one_makes(bench: Bench) -> None:

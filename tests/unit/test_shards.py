@@ -31,6 +31,7 @@ from tasks.shards import (
     spent_usd,
 )
 from tasks.storage import LocalPlace
+from tasks.verifying import Verifier
 
 STARTED = datetime(2026, 3, 14, tzinfo=UTC)
 
@@ -242,3 +243,14 @@ def test_a_record_tells_what_stopped_its_shard(tmp_path: Path) -> None:
     [read] = desk.records()
     assert read.stopped == why
     assert [*desk.records()] == [read]
+
+
+def test_a_run_whose_shards_are_at_work_is_unfinished(tmp_path: Path) -> None:
+    """`verify` says of the shards' folder what it is, and nothing worse."""
+    place = LocalPlace(tmp_path)
+    place.write("20260314T060000Z-5c1e77d0/topics.csv", b"topic")
+    Desk(place, "20260314T060000Z-5c1e77d0").put(record(1))
+    findings = Verifier(place).verify().findings
+    assert {finding.kind for finding in findings} == {"unfinished"}
+    [said] = [f.detail for f in findings if f.path.endswith(".shards")]
+    assert "shards of the run are at work" in said
