@@ -11,23 +11,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
-from prefect.futures import PrefectFuture
-
-from tasks.answering import ask_model
-from tasks.asking import summary_ask
 from tasks.checking import CheckedBatch
 from tasks.errors import BadInput, Interrupted, StorageError
 from tasks.outcomes import counts
 from tasks.reporting import ReportRun
-from tasks.runner import ended
 from tasks.runs import flow_run_here
-from tasks.schemas import BATCH, BatchResult, Topic
+from tasks.schemas import BATCH, BatchResult
 from tasks.settings import Settings
-from tasks.shards import Desk, ShardOrder, ShardRecord, Spent
+from tasks.shard_desk import Desk, ShardRecord, Spent
+from tasks.shards import ShardOrder
 from tasks.storage import open_place
-from tasks.writing import generate_summary
 
 BEAT_S, BEAT_ON_NETWORK_S = 1.0, 4.0
 """Seconds between two records of a shard, at least."""
@@ -108,14 +103,6 @@ class ShardRun(ReportRun):
                         await asyncio.gather(keeper, return_exceptions=True)
         finally:
             self._put(ended=True)
-
-    async def answer(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
-        """See a topic's answers into the store; why one fails is found again by the batch."""
-        try:
-            refined = await ended(refining)
-            await ask_model(generate_summary, summary_ask(self.plan, topic, refined.winner.text))
-        except Exception as error:
-            await self.settle(topic, self.failure(topic, error))
 
     async def close(self) -> BatchResult:
         """Tell what has become of the shard."""

@@ -6,78 +6,28 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
 from prefect import Task
 
-from tasks.batch_runs import BatchRun
 from tasks.checking import CheckedBatch
-from tasks.dispatching import (
-    DeploymentWorkers,
-    RunnerWorkers,
-    Try,
-    Workers,
-    check_deployment,
-    offered,
-)
-from tasks.errors import (
-    BadInput,
-    CallsStopped,
-    ReportsError,
-    ShardFailed,
-    ShardStopped,
-    StorageError,
-)
-from tasks.publishing import published_already
-from tasks.run_artifacts import MOST_SUMMARIES
+from tasks.dispatching import DeploymentWorkers, Try, Workers, check_deployment
+from tasks.errors import BadInput, StorageError
+from tasks.gathering import GatheredRun, Shard
 from tasks.runner import EventLoopTaskRunner
 from tasks.runs import runner_here
-from tasks.schemas import BatchResult, PaceRecord, ReportResult, Topic
 from tasks.settings import Settings
-from tasks.shards import (
-    Desk,
-    ShardOrder,
-    ShardRecord,
-    merged_ledger,
-    merged_pacing,
-    most_shards,
-    orders,
-    spent_usd,
-)
+from tasks.shard_desk import spent_usd
+from tasks.shards import ShardOrder, most_shards, orders
+from tasks.submitting import RunnerWorkers, offered
 
 MOST_TRIES = 3
 """Tries at one shard, in all."""
 
 STOP_S = 18.0
 """Seconds that shards may take to end once the batch has been stopped."""
-
-_RANK = {"not_started": 0, "failed": 1, "published": 2}
-
-
-@dataclass
-class _Shard:
-    """One shard on its way.
-
-    Attributes:
-        order: What it has to do.
-        tries: Tries so far; the last one is under way until it has ended.
-        over: No further try is made.
-        problem: Why it was not run to its end; empty: it was.
-        heard: Its last sign of life: a number that grows, and when it was seen to grow.
-    """
-
-    order: ShardOrder
-    tries: list[Try] = field(default_factory=list[Try])
-    over: bool = False
-    problem: str = ""
-    heard: tuple[int, float] = (0, 0.0)
-
-    @property
-    def latest(self) -> Try:
-        return self.tries[-1]
 
 
 async def shards_of(batch: CheckedBatch) -> int:
@@ -102,7 +52,7 @@ async def shards_of(batch: CheckedBatch) -> int:
     return most_shards(batch, wanted)
 
 
-class ShardedRun(BatchRun):
+class ShardedRun(GatheredRun):
     """One run of the flow over a batch that others work at.
 
     Args:
@@ -122,22 +72,19 @@ class ShardedRun(BatchRun):
                 f"{count} shards instead of {wanted}: each needs a topic and a part of every limit"
             )
         self._orders = orders(batch, count, endpoint=endpoint, started=datetime.now(UTC))
-        self._records: list[ShardRecord] = []
-        self._look_again_at = 0.0
         self._over = False
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Self]:
         """Write the list of topics, and make sure that no shard outlives the batch."""
         await self.begin()
-        self._desk = Desk(self.place, self.run_id)
         try:
             async with self.shown():
                 yield self
         finally:
             if not self._over:
                 with suppress(StorageError):
-                    self._desk.withdraw(order.number for order in self._orders)
+                    self.desk.withdraw(order.number for order in self._orders)
 
     async def gather(self, step: Task[..., Any]) -> None:
         """Have every shard run to its end, and put together what they did.
@@ -157,17 +104,17 @@ class ShardedRun(BatchRun):
                 await asyncio.to_thread(workers.close)
 
     async def _follow(self, workers: Workers) -> None:
-        await self._take_stock(now=True)
-        shards = [_Shard(order) for order in self._orders]
+        await self.take_stock(now=True)
+        shards = [Shard(order) for order in self._orders]
         await self._all_over(shards, workers)
         if rest := self._rest():
-            last = _Shard(rest)
+            last = Shard(rest)
             await self._all_over([last], workers)
             shards.append(last)
-        await self._conclude(shards)
+        await self.conclude(shards)
         self._over = True
 
-    async def _all_over(self, shards: Sequence[_Shard], workers: Workers) -> None:
+    async def _all_over(self, shards: Sequence[Shard], workers: Workers) -> None:
         """Begin shards, and see them to their end."""
         for shard in shards:
             if self.session.stopped:
@@ -177,7 +124,7 @@ class ShardedRun(BatchRun):
         while under_way := [shard for shard in shards if shard.tries and not shard.over]:
             await workers.look([shard.latest for shard in under_way])
             ended = [shard for shard in under_way if shard.latest.end]
-            await self._take_stock(now=bool(ended))
+            await self.take_stock(now=bool(ended))
             for shard in under_way:
                 await self._judge(shard, workers)
             now = time.monotonic()
@@ -186,7 +133,7 @@ class ShardedRun(BatchRun):
                 await self._stop(shards, workers)
             elif ends_at is not None and now > ends_at:
                 break
-        await self._take_stock(now=True)
+        await self.take_stock(now=True)
 
     def _rest(self) -> ShardOrder | None:
         """What the shards had no money for, with the money that they had no use for."""
@@ -211,16 +158,16 @@ class ShardedRun(BatchRun):
             }
         )
 
-    async def _send(self, shard: _Shard, workers: Workers) -> None:
+    async def _send(self, shard: Shard, workers: Workers) -> None:
         """Begin a try; where that cannot be done, the try has ended at once."""
         number = shard.order.number
-        own = [record for record in self._records if record.number == number]
+        own = [record for record in self.records if record.number == number]
         left = shard.order.budget_usd
         if left is not None:
             left = max(Decimal(0), left - spent_usd(own, number))
         order = shard.order.model_copy(update={"budget_usd": left, "again": bool(own)})
         try:
-            await asyncio.to_thread(self._desk.give, order)
+            await asyncio.to_thread(self.desk.give, order)
             one = await workers.begin(number, order.digest)
         except StorageError as error:
             self.session.stop(error)
@@ -231,7 +178,7 @@ class ShardedRun(BatchRun):
         shard.tries.append(one)
         shard.heard = (0, time.monotonic())
 
-    async def _judge(self, shard: _Shard, workers: Workers) -> None:
+    async def _judge(self, shard: Shard, workers: Workers) -> None:
         """Decide what becomes of a shard whose try has ended, or is not heard of any more."""
         one = shard.latest
         if one.end is None and workers.shared:
@@ -242,7 +189,7 @@ class ShardedRun(BatchRun):
         if one.end != "completed":
             shard.problem = f"{said}: {one.said}" if one.said else said
             self.log.warning("%s", shard.problem)
-        elif not any(record.ended and record.number == one.number for record in self._records):
+        elif not any(record.ended and record.number == one.number for record in self.records):
             shard.problem = (
                 f"{said}, yet its record is not in {self.place.path(self.run_id)}; output must be"
                 " S3 or a folder that all workers share"
@@ -253,10 +200,10 @@ class ShardedRun(BatchRun):
         else:
             shard.over = True
 
-    async def _listen(self, shard: _Shard, workers: Workers) -> None:
+    async def _listen(self, shard: Shard, workers: Workers) -> None:
         """Give up a try that has been silent for too long; its locks have expired by then."""
         one, now = shard.latest, time.monotonic()
-        beat = max((r.beat for r in self._records if r.flow_run == one.flow_run), default=0)
+        beat = max((r.beat for r in self.records if r.flow_run == one.flow_run), default=0)
         if beat > shard.heard[0] or not one.running:
             shard.heard = (beat, now)
         silent_s = now - max(shard.heard[1], one.since)
@@ -268,12 +215,12 @@ class ShardedRun(BatchRun):
             except Exception as error:
                 self.log.warning("%s could not be given up: %s", one.name, error)
 
-    async def _stop(self, shards: Sequence[_Shard], workers: Workers) -> None:
+    async def _stop(self, shards: Sequence[Shard], workers: Workers) -> None:
         """Have no shard make a new call."""
         self.log.info("the batch stops: %s", self.session.stopped)
         try:
             numbers = [shard.order.number for shard in shards]
-            await asyncio.to_thread(self._desk.withdraw, numbers)
+            await asyncio.to_thread(self.desk.withdraw, numbers)
         except StorageError as error:
             self.log.warning("orders could not be withdrawn: %s", error)
         try:
@@ -281,128 +228,3 @@ class ShardedRun(BatchRun):
             await workers.end(under_way)
         except Exception as error:
             self.log.warning("shards could not be cancelled: %s", error)
-
-    async def _take_stock(self, *, now: bool) -> None:
-        """Read the records, at most a fiftieth of the time unless it has to be now."""
-        began = time.monotonic()
-        if not now and began < self._look_again_at:
-            return
-        try:
-            self._records = await asyncio.to_thread(self._desk.records)
-        except StorageError as error:
-            self.log.warning("the shards' records could not be read: %s", error)
-            return
-        self.session.ledger = merged_ledger(self._records)
-        for record in self._records:
-            if record.stopped and record.stopped.kind != "interrupted":
-                self.session.stop(ShardStopped(record.stopped))
-            for report in record.reports:
-                await self._note_report(report, record)
-        await self.note()
-        self._look_again_at = time.monotonic() + 50 * (time.monotonic() - began)
-
-    async def _note_report(self, report: ReportResult, record: ShardRecord) -> None:
-        """Take note of a topic's result; the best that any try came to counts."""
-        known = self.results.get(report.slug)
-        if known and _RANK[known.status] >= _RANK[report.status]:
-            return
-        self.results[report.slug] = report
-        if report.status == "published":
-            self.published[report.slug] = tuple(record.files.get(report.slug, ()))
-            if len(self.published) <= MOST_SUMMARIES:
-                await self._show_summary(report)
-        if report.status != "not_started" and (known is None or known.status == "not_started"):
-            self.progress.add(report)
-
-    async def _show_summary(self, report: ReportResult) -> None:
-        name = f"{self.run_id}/{report.slug}/summary.txt"
-        with suppress(StorageError):
-            body = await asyncio.to_thread(self.place.read, name)
-            if body:
-                await self.artifacts.show_summary(report, body.decode().strip())
-
-    async def _conclude(self, shards: Sequence[_Shard]) -> None:
-        """Say of every topic what has become of it, by the records and by what is published."""
-        there = set(await asyncio.to_thread(self.place.names, self.run_id))
-        shard_of = {topic.slug: shard for shard in shards for topic in shard.order.topics}
-        for topic in self.batch.topics:
-            shard, known = shard_of[topic.slug], self.results.get(topic.slug)
-            published = known is not None and known.status == "published"
-            if published and topic.slug not in there:
-                self.published.pop(topic.slug, None)
-                self._unpublished(topic, "failed", ShardFailed(self._not_shared(shard)))
-            elif not published and topic.slug in there:
-                await asyncio.to_thread(self._find, topic)
-            elif known is None or (known.status == "not_started" and shard.problem):
-                self._blame(topic, shard)
-            elif known.status == "not_started":
-                self.progress.add(known)
-        ledger = self.session.ledger
-        for slug, report in self.results.items():
-            spent = ledger.items[slug]
-            self.results[slug] = report.model_copy(
-                update={"calls": spent.calls, "usage": spent.usage, "cost_usd": spent.cost_usd}
-            )
-
-    def _blame(self, topic: Topic, shard: _Shard) -> None:
-        """A topic that no try came to says what was in the way."""
-        stopped = self.session.stopped
-        if stopped:
-            self._unpublished(topic, "not_started", CallsStopped(f"not asked: {stopped}"))
-        elif shard.latest.end == "cancelled":
-            self._unpublished(topic, "not_started", ShardFailed(f"not started: {shard.problem}"))
-        else:
-            why = shard.problem or f"shard {shard.order.number} has not told what became of it"
-            again = "what was answered is kept; run the same again to go on"
-            self._unpublished(topic, "failed", ShardFailed(f"{why}; {again}"))
-
-    def _not_shared(self, shard: _Shard) -> str:
-        return (
-            f"published by shard {shard.order.number} ({shard.latest.name}) where this process"
-            f" cannot see it, not in {self.place.path(self.run_id)}; output must be S3 or a folder"
-            " that all workers share"
-        )
-
-    def _find(self, topic: Topic) -> None:
-        """A report that is there counts as published, whatever its shard came to tell of it."""
-        folder = f"{self.run_id}/{topic.slug}"
-        try:
-            manifest, files = published_already(self.place, folder)
-        except StorageError as error:
-            self._unpublished(topic, "failed", error)
-            return
-        self.published[topic.slug] = tuple(files)
-        report = ReportResult(
-            topic=topic.title,
-            slug=topic.slug,
-            status="published",
-            score=manifest.score,
-            iterations=manifest.iterations,
-            stop_reason=manifest.stop_reason,
-            directory=self.place.path(folder),
-        )
-        self.results[topic.slug] = report
-        self.progress.add(report)
-
-    def _unpublished(self, topic: Topic, status: Any, error: ReportsError) -> None:
-        report = self.unpublished(topic, status, error.report())
-        self.results[topic.slug] = report
-        self.progress.add(report)
-
-    def result(self) -> BatchResult:
-        """The batch as it stands, with what its shards warn of."""
-        result = super().result()
-        warned = dict.fromkeys(w for record in self._records for w in record.warnings)
-        return result.model_copy(update={"warnings": [*result.warnings, *warned]})
-
-    def pacing(self) -> list[PaceRecord]:
-        """How each endpoint was used by all shards together."""
-        return merged_pacing(self._records, self.plan.options.concurrency)
-
-    async def close(self) -> BatchResult:
-        """Remove what the shards were told and have told, then end as any batch does."""
-        try:
-            await asyncio.to_thread(self._desk.clear)
-        except StorageError as error:
-            self.log.warning("what the shards have told could not be removed: %s", error)
-        return await super().close()

@@ -21,10 +21,10 @@ from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 from flows import BatchResult, report_batch
 from flows.shards import report_shard
-from tasks import dispatching
+from tasks import dispatching, submitting
 from tasks.errors import BadInput
 from tasks.progress import Progress, progress_of_caller
-from tasks.shards import Desk
+from tasks.shard_desk import Desk
 from tasks.storage import LocalPlace, open_place
 from tasks.verifying import Verifier
 from tests import faults
@@ -45,7 +45,8 @@ def titles(count: int) -> list[str]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the shards often."""
-    monkeypatch.setattr(dispatching, "LOOK_S", 0.1)
+    for module in (dispatching, submitting):
+        monkeypatch.setattr(module, "LOOK_S", 0.1)
 
 
 def batch_of(bench: Bench, endpoint: Endpoint, topics: list[str], **options: Any) -> dict[str, Any]:

@@ -31,12 +31,14 @@ LAYERS = [
     {"asking", "exchange", "inquiries", "panels"},
     {"blocks", "checking", "drawing", "llm"},
     {"shards"},
+    {"shard_desk"},
     # Prefect tasks.
     {"outcomes", "policies", "progress", "showing"},
     {"answering", "approval", "formatting", "judging", "publishing", "run_artifacts", "writing"},
     {"branch_pages", "branching", "refining", "runs"},
     {"branch_runs", "dispatching", "reporting"},
-    {"batch_runs", "shard_runs"},
+    {"batch_runs", "shard_runs", "submitting"},
+    {"gathering"},
     {"sharding"},
 ]
 ONLY_IMPORTERS = {

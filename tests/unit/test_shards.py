@@ -17,19 +17,8 @@ from tasks.errors import BadInput, StorageError
 from tasks.exchange import Endpoint
 from tasks.options import ReportOptions
 from tasks.schemas import Calls, ErrorReport, PaceRecord, Topic, Usage
-from tasks.shards import (
-    Desk,
-    ShardOrder,
-    ShardRecord,
-    Spent,
-    dealt,
-    divided_usd,
-    merged_ledger,
-    merged_pacing,
-    most_shards,
-    orders,
-    spent_usd,
-)
+from tasks.shard_desk import Desk, ShardRecord, Spent, merged_ledger, merged_pacing, spent_usd
+from tasks.shards import ShardOrder, dealt, divided_usd, most_shards, orders
 from tasks.storage import LocalPlace
 from tasks.verifying import Verifier
 
