@@ -15,6 +15,7 @@ from prefect.settings import get_current_settings
 from prefect.task_runners import TaskRunner
 
 from tasks.dispatching import LOOK_S, End, Try, end_of
+from tasks.errors import ReportsError
 
 
 class RunnerWorkers:
@@ -112,15 +113,18 @@ def _is_over(future: Any) -> bool:
 
 
 def _ending(future: PrefectFuture[Any]) -> tuple[End, str]:
-    """How a task that is over ended; whatever is raised here, its worker did not live to tell."""
+    """How a task that is over ended; what nobody foresaw may go better next time."""
     try:
-        future.wait()
+        error = future.result(raise_on_failure=False)
         state = future.state
-    except BaseException as error:
-        return "crashed", f"{type(error).__name__}: {error}"
+    except BaseException as lost:
+        return "crashed", f"{type(lost).__name__}: {lost}"
     if not state.is_final():
         return "crashed", "the worker was lost"
-    return end_of(state), state.message or ""
+    end = end_of(state)
+    if end == "failed" and not isinstance(error, ReportsError):
+        end = "crashed"
+    return end, state.message or ""
 
 
 def offered(runner: TaskRunner[Any]) -> int:

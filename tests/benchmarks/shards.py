@@ -39,12 +39,11 @@ def main() -> None:
         run_inside(**chosen.inside)
         return
     say(f"locks taken and given back: {locks(chosen.processes)}")
-    with tempfile.TemporaryDirectory() as temporary, prefect_server(Path(temporary)) as api_url:
+    with tempfile.TemporaryDirectory() as temporary:
         log = Path(temporary) / "endpoint.log"
         with endpoint_process(log, "--latency", str(chosen.latency)) as base_url:
             environment = {
                 **os.environ,
-                "PREFECT_API_URL": api_url,
                 "PREFECT_LOGGING_LEVEL": "ERROR",
                 "OPENAI_API_KEY": "sk-test",
                 "OPENAI_BASE_URL": base_url,
@@ -84,14 +83,15 @@ def measured(
         "processes": count,
         "concurrency": chosen.concurrency,
     }
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.shards", "--inside", json.dumps(inside)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    with prefect_server(folder) as api_url:  # one that still works at the last run would count
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.shards", "--inside", json.dumps(inside)],
+            env={**environment, "PREFECT_API_URL": api_url},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     told = json.loads(done.stdout)
     assert told["made"] == topics * CALLS_A_TOPIC, told
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

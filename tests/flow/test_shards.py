@@ -19,9 +19,9 @@ from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry, Crashed, Pending
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
-from flows import BatchResult, report_batch
+from flows import BatchResult, report_batch, shards
 from flows.shards import report_shard
-from tasks import dispatching, submitting
+from tasks import dispatching, shard_runs, submitting
 from tasks.errors import BadInput
 from tasks.progress import Progress, progress_of_caller
 from tasks.shard_desk import Desk
@@ -438,13 +438,12 @@ def test_a_signal_cancels_the_runs_of_shards(bench: Bench) -> None:
     check(bench, result)
 
 
-def test_two_processes_make_what_one_makes(bench: Bench) -> None:
-    """The same files and calls from Prefect's process pool, with the work shared by both."""
+def check_made_by_two(bench: Bench, runner: Any) -> None:
+    """Two processes make the same files with the same calls as one, and share the work."""
     with Endpoint(latency=0.05) as endpoint:
         one = bench.run(endpoint, titles(4))
         bench.store = bench.store.with_name("other")
-        given = batch_of(bench, endpoint, titles(4))
-        two = on(ProcessPoolTaskRunner(max_workers=2), given)
+        two = on(runner, batch_of(bench, endpoint, titles(4)))
         keys = [r.key for r in endpoint.requests]
 
     assert two.status == "complete"
@@ -452,6 +451,11 @@ def test_two_processes_make_what_one_makes(bench: Bench) -> None:
     assert texts(two) == texts(one)
     assert shared_by(two) == 2
     check(bench, two)
+
+
+def test_two_processes_make_what_one_makes(bench: Bench) -> None:
+    """The same files and calls from Prefect's process pool, with the work shared by both."""
+    check_made_by_two(bench, ProcessPoolTaskRunner(max_workers=2))
 
 
 def test_a_dask_cluster_makes_what_one_process_makes(bench: Bench) -> None:
@@ -464,18 +468,29 @@ def test_a_dask_cluster_makes_what_one_process_makes(bench: Bench) -> None:
         "host": "127.0.0.1",
         "dashboard_address": None,
     }
-    with Endpoint(latency=0.05) as endpoint:
-        one = bench.run(endpoint, titles(4))
-        bench.store = bench.store.with_name("other")
-        given = batch_of(bench, endpoint, titles(4))
-        two = on(DaskTaskRunner(cluster_kwargs=cluster), given)
-        keys = [r.key for r in endpoint.requests]
+    check_made_by_two(bench, DaskTaskRunner(cluster_kwargs=cluster))
 
-    assert two.status == "complete"
-    assert len(keys) == 2 * len(set(keys)) == 56
-    assert texts(two) == texts(one)
-    assert shared_by(two) == 2
-    check(bench, two)
+
+def test_what_nobody_foresaw_is_tried_again(
+    bench: Bench, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API that is overloaded when a shard begins costs a try, not the shard's topics."""
+    began: list[int] = []
+    really = shard_runs.read_order
+
+    def read(output: str, run_id: str, number: int) -> Any:
+        began.append(number)
+        if began.count(number) == 1:
+            raise RuntimeError("503 Service Unavailable")
+        return really(output, run_id, number)
+
+    monkeypatch.setattr(shards, "read_order", read)
+    given = batch_of(bench, endpoint, titles(4))
+    result = on(ThreadPoolTaskRunner(max_workers=2), given)
+
+    assert result.status == "complete"
+    assert sorted(began) == [1, 1, 2, 2]
+    assert len(endpoint.requests) == 28
 
 
 def shared_by(result: BatchResult) -> int:
