@@ -10,6 +10,7 @@ from tasks.environment import set_prefect_defaults
 if TYPE_CHECKING:
     from flows.batch import report_batch
     from flows.branches import branch_batch, parallel_branches
+    from flows.shards import report_shard
     from tasks.branches import (
         AnswerWithThinking,
         Branch,
@@ -36,6 +37,7 @@ __all__ = [
     "branch_batch",
     "parallel_branches",
     "report_batch",
+    "report_shard",
 ]
 
 set_prefect_defaults()
@@ -55,6 +57,7 @@ _HOMES = {
     "branch_batch": "flows.branches",
     "parallel_branches": "flows.branches",
     "report_batch": "flows.batch",
+    "report_shard": "flows.shards",
 }
 
 

@@ -10,16 +10,18 @@ from typing import Annotated, Any, cast
 from prefect import flow, unmapped
 from pydantic import Field
 
-from tasks.blocks import saved_endpoint
+from flows.shards import run_shard
+from tasks.batch_runs import BatchRun
+from tasks.blocks import saved_endpoints
 from tasks.checking import check_batch
 from tasks.options import DEFAULT_MODEL, ReportOptions
 from tasks.outcomes import report_state
 from tasks.refining import refine_report
-from tasks.reporting import ReportRun
 from tasks.runner import EventLoopTaskRunner
 from tasks.runs import of_a_deployment, report_run_name
 from tasks.schemas import BatchResult, Topic
 from tasks.settings import Settings
+from tasks.sharding import ShardedRun, shards_of
 from tasks.tracing import configure_exporter
 
 
@@ -69,8 +71,7 @@ async def report_batch(
     configure_exporter()
     settings = Settings()
     chosen = options or ReportOptions()
-    names = {name for name in (endpoint, *(f.endpoint for f in chosen.fallbacks)) if name}
-    saved = {name: await saved_endpoint(name) for name in names}
+    saved = await saved_endpoints(endpoint, chosen)
     batch = await asyncio.to_thread(
         check_batch,
         topics=topics,
@@ -84,12 +85,14 @@ async def report_batch(
         options=chosen,
         settings=settings,
     )
-    async with ReportRun(batch, settings).open() as run:
-        refined = refine_report.map(batch.topics, unmapped(batch.plan))
-        if chosen.approval:
-            refined = await run.approved(refined)
-        await asyncio.gather(
-            *(run.finish(topic, done) for topic, done in zip(batch.topics, refined, strict=True))
-        )
+    if count := await shards_of(batch):
+        async with ShardedRun(batch, settings, count, endpoint).open() as run:
+            await run.gather(run_shard)
+    else:
+        async with BatchRun(batch, settings).open() as run:
+            refined = refine_report.map(batch.topics, unmapped(batch.plan))
+            if chosen.approval:
+                refined = await run.approved(refined)
+            await run.finish_all(refined)
     ending: Any = report_state(await run.close(), deployed=of_a_deployment())
     return ending

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from tasks.errors import BadInput
 from tasks.exchange import Endpoint
+from tasks.options import CallOptions
 from tasks.schemas import Price
 from tasks.settings import checked_base_url
 
@@ -84,3 +85,13 @@ async def saved_endpoint(name: str) -> LLMEndpoint:
             f"endpoint {name!r}: no LLM endpoint block of this name is saved; save it in the UI"
             " under Blocks or with deployments/save_blocks.py"
         ) from None
+
+
+async def saved_endpoints(endpoint: str | None, options: CallOptions) -> dict[str, LLMEndpoint]:
+    """Load all saved endpoints that a request names: its own and its fallbacks'.
+
+    Raises:
+        BadInput: One of them is not saved.
+    """
+    names = {name for name in (endpoint, *(f.endpoint for f in options.fallbacks)) if name}
+    return {name: await saved_endpoint(name) for name in names}

@@ -63,7 +63,11 @@ class CheckedProgram:
 
 @dataclass(frozen=True)
 class CheckedBatch:
-    """A batch that can be started."""
+    """A batch that can be started.
+
+    Attributes:
+        location: The output, as other processes find it too.
+    """
 
     topics: list[Topic]
     plan: Plan
@@ -71,6 +75,7 @@ class CheckedBatch:
     output: Place
     store: str
     warnings: list[str]
+    location: str
 
 
 def check_batch(
@@ -134,7 +139,8 @@ def check_batch(
         options=chosen,
     )
     endpoints = [reached, *_fallbacks(chosen, reached, saved, settings)]
-    return CheckedBatch(gathered[0], plan, endpoints, place, store, gathered[1])
+    location = output if place.on_network else place.where
+    return CheckedBatch(gathered[0], plan, endpoints, place, store, gathered[1], location)
 
 
 def check_branches(

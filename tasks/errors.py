@@ -22,6 +22,8 @@ ReportsError
 │       └── EndpointDown     first contact failed, or five items in a row
 ├── FormatFailed             one file of a report cannot be made; the report goes without it
 ├── HeldBack                 item: a person decided that the report is not published
+├── ShardFailed              item: the worker that made the report did not come to its end
+├── ShardStopped             fatal: what stopped one shard concerns the whole batch
 ├── Undecided                nobody decided in time whether the reports may be published
 ├── Interrupted              fatal: a person or the system ended the run
 └── StorageError             fatal: answers or reports can no longer be kept
@@ -218,6 +220,28 @@ class FormatFailed(ReportsError):
 
 class HeldBack(ReportsError):
     """A person decided that the report is not published; its drafts are kept."""
+
+
+class ShardFailed(ReportsError):
+    """The part of a batch that a report belongs to was not run to its end."""
+
+
+class ShardStopped(ReportsError):
+    """Something fatal stopped a part of the batch, and so the batch.
+
+    Args:
+        why: The error as that part has written it down.
+    """
+
+    reach = "fatal"
+
+    def __init__(self, why: ErrorReport) -> None:
+        super().__init__(why.message)
+        self._why = why
+
+    def report(self) -> ErrorReport:
+        """The error as it is written into results."""
+        return self._why
 
 
 class Undecided(ReportsError):

@@ -39,12 +39,14 @@ class Interruption:
         self._stop = stop
         self._tell = tell
         self._timer: asyncio.TimerHandle | None = None
+        self._run: asyncio.Task[Any] | None = None
 
     @contextmanager
     def heeded(self) -> Generator[None]:
         """Take the signals over from whoever has them; off the main thread they stay theirs."""
         loop, run = asyncio.get_running_loop(), asyncio.current_task()
         assert run is not None
+        self._run = run
         before: dict[int, Any] = {}
         with suppress(ValueError, RuntimeError):
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -70,6 +72,12 @@ class Interruption:
                 raise KeyboardInterrupt
             raise TerminationSignal(self.number)
 
+    def withdraw(self, why: Interrupted, grace_s: float) -> None:
+        """End the run without a signal: calls under way may take `grace_s` seconds to end."""
+        self._stop(why)
+        if self._run and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(grace_s, self._run.cancel)
+
     def _interrupt(self, number: int, run: asyncio.Task[Any]) -> None:
         if self.number:
             run.cancel()
@@ -79,4 +87,5 @@ class Interruption:
         self._stop(Interrupted(f"interrupted by {name}; run the same again to go on"))
         if self._tell:
             self._tell(number)
-        self._timer = asyncio.get_running_loop().call_later(GRACE_S, run.cancel)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GRACE_S, run.cancel)

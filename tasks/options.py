@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from tasks.schemas import OFFLINE, Price, Record, Usd
 
@@ -95,8 +95,10 @@ class CallOptions(Record):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return None if value == "" else value
+    def _empty_is_unset(cls, value: object, info: ValidationInfo) -> object:
+        """A field left empty in a form has its default."""
+        field = cls.model_fields[info.field_name or ""]
+        return field.get_default(call_default_factory=True) if value == "" else value
 
 
 class Critic(Record):
@@ -230,6 +232,19 @@ class ReportOptions(CallOptions):
         default=None,
         description="Web address at which the output folder is served, for links in the UI."
         " Empty: the worker's LLM_REPORTS_PAGES_URL, else none.",
+    )
+
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Parts that the batch is split into, each run by a worker of its own, on this"
+        " machine or others; store and output must be where all of them reach. 1: not split.",
+    )
+    shard_deployment: str = Field(
+        default="report-shard/on-demand",
+        pattern=r"^[^/]+/[^/]+$",
+        description="Deployment that runs the parts, as flow name/deployment name.",
     )
 
     @field_validator("pages_url")

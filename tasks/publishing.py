@@ -205,21 +205,25 @@ async def publish_report(
     written = await asyncio.to_thread(place.publish, folder, files, MANIFEST)
     entries = [FileEntry.of(name, body) for name, body in files.items()]
     if not written:
-        entries = await asyncio.to_thread(_entries, place, folder)
+        _, entries = await asyncio.to_thread(published_already, place, folder)
     return Published(place.path(folder), tuple(entries), changes.count)
 
 
-def _entries(place: Place, folder: str) -> list[FileEntry]:
-    """The files of a directory that another process has completed."""
+def published_already(place: Place, folder: str) -> tuple[Manifest, list[FileEntry]]:
+    """The manifest and the files of a directory that another process has completed.
+
+    Raises:
+        StorageError: It is damaged.
+    """
     body = place.read(f"{folder}/{MANIFEST}") or b""
     try:
-        listed = Manifest.model_validate_json(body).files
+        manifest = Manifest.model_validate_json(body)
     except ValidationError:
         raise StorageError(
             f"{place.path(folder)}/{MANIFEST}: damaged; remove the folder and run the same command"
             " again"
         ) from None
-    return [*listed, FileEntry.of(MANIFEST, body)]
+    return manifest, [*manifest.files, FileEntry.of(MANIFEST, body)]
 
 
 def sweep(place: Place) -> None:

@@ -1,4 +1,8 @@
-"""One run of a batch: from refined reports to result directories, and what became of each topic."""
+"""Reports on their way: from refined reports to result directories, and what became of each topic.
+
+What a batch and a part of one have in common; how each of them begins and ends is in
+`batch_runs` and `shard_runs`.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +11,28 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import count
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from prefect import get_run_logger, unmapped
+from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
 from tasks.answering import ask_model, step_record
-from tasks.approval import ask_person, held_back
 from tasks.asking import summary_ask
 from tasks.checking import CheckedBatch
 from tasks.completions import AnswerStore, use_store
 from tasks.earlier import EarlierReports
-from tasks.errors import HeldBack, ReportsError, StorageError
+from tasks.errors import ReportsError
 from tasks.formatting import begin_formats, format_as_html, format_as_markdown, made_formats
 from tasks.interruption import Interruption
 from tasks.llm import Session, use_session
 from tasks.memory import forget_results, rarer_collections
-from tasks.outcomes import counts
-from tasks.progress import Progress, progress_of_caller
-from tasks.publishing import (
-    Publication,
-    Published,
-    publish_report,
-    publish_run,
-    publish_topics,
-    sweep,
-)
-from tasks.refining import refine_report
-from tasks.run_artifacts import RunArtifacts
+from tasks.options import ReportOptions
+from tasks.progress import Progress
+from tasks.publishing import Publication, Published, publish_report
+from tasks.run_artifacts import MOST_SUMMARIES, RunArtifacts
 from tasks.run_log import decisions_only
 from tasks.runner import as_is, ended, forget
-from tasks.runs import new_run_id, of_a_deployment, run_context
+from tasks.runs import run_context
 from tasks.schemas import (
     OFFLINE,
     BatchResult,
@@ -54,22 +48,33 @@ from tasks.writing import generate_summary
 
 
 class ReportRun:
-    """One run of the flow, and what has become of its topics so far.
+    """One run that makes reports, and what has become of its topics so far.
 
     Args:
         batch: What to do.
         settings: The environment's part of how.
+        caps: Options whose limits hold for this run; None: the plan's own.
+        followed: Whoever follows the run; None: nobody does.
+        summaries: Summaries that the run shows in the UI, at most.
     """
 
-    def __init__(self, batch: CheckedBatch, settings: Settings) -> None:
+    def __init__(
+        self,
+        batch: CheckedBatch,
+        settings: Settings,
+        *,
+        caps: ReportOptions | None = None,
+        followed: Progress | None = None,
+        summaries: int = MOST_SUMMARIES,
+    ) -> None:
         self.batch = batch
         self.settings = settings
         self.plan = batch.plan
         self.run_id = ""
         self.place = batch.output
         self.store = AnswerStore(location=batch.store)
-        self.session = Session(batch.endpoints, batch.plan.options, backoff_s=settings.backoff_s)
-        followed = progress_of_caller.get()
+        self.caps = caps or batch.plan.options
+        self.session = Session(batch.endpoints, self.caps, backoff_s=settings.backoff_s)
         self.progress = followed or Progress()
         self.interruption = Interruption(
             self.session.stop, followed.on_interrupt if followed else None
@@ -78,6 +83,7 @@ class ReportRun:
             self.progress,
             batch.plan.options.calls_a_topic(batch.plan.max_iterations),
             batch.plan.options.pages_url or settings.pages_url,
+            summaries,
         )
         self.earlier: EarlierReports | None = None
         self.held: dict[str, Exception] = {}
@@ -87,31 +93,27 @@ class ReportRun:
         self.log = get_run_logger()
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
-        self._list_again_at = 0.0
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[Self]:
-        """Open store and session for the tasks, and write the list of topics before any call."""
+    async def asking(
+        self, *, days: float | None = None, refresh: bool = False
+    ) -> AsyncGenerator[None]:
+        """Open store and session for the tasks of this run.
+
+        Args:
+            days: Answers older than this are passed over; None: of any age.
+            refresh: Answers that were kept before this are passed over.
+        """
         options = self.plan.options
-        flow_run, runner = run_context()
-        runner.window = options.concurrency * 5 // 4 + 2  # some are formatted while others ask
-        self.run_id = await asyncio.to_thread(new_run_id, flow_run, self.place)
+        _, runner = run_context()
+        # Some are formatted while others ask.
+        runner.window = self.caps.concurrency * 5 // 4 + 2
         slugs = {topic.slug for topic in self.batch.topics}
         self.earlier = EarlierReports(self.place, self.run_id, slugs)
-        self.log.info(
-            "%d topics, model %s, into %s",
-            len(self.batch.topics),
-            self.plan.model,
-            self.place.path(self.run_id),
-        )
-        for warning in self.batch.warnings:
-            self.log.warning(warning)
-        await asyncio.to_thread(publish_topics, self.place, self.result())
-        await asyncio.to_thread(sweep, self.place)
         opened = self.store.opened(
-            days=options.store_days,
+            days=days,
             max_mb=options.store_mb,
-            refresh=options.refresh,
+            refresh=refresh,
             lease_s=self.settings.lease_s,
         )
         async with opened, self.session:
@@ -121,55 +123,11 @@ class ReportRun:
                 use_store(self.store),
                 use_session(self.session),
             ):
-                self.progress.begin(self.session, total=len(self.batch.topics))
-                async with self.artifacts.moving():
-                    with self.interruption.heeded():
-                        yield self
+                yield
 
-    async def approved(
-        self, refining: Sequence[PrefectFuture[Any]]
-    ) -> Sequence[PrefectFuture[Any]]:
-        """Hold the finished reports until a person has decided on them."""
-        for turn in count(1):
-            found = await asyncio.gather(*map(self._finished, self.batch.topics, refining))
-            finished = [report for report in found if report]
-            if self.session.stopped:
-                said = "the batch stopped before anybody could decide on it; run the same again"
-                self.held |= {r.topic.slug: HeldBack(said) for r, _ in finished}
-            if not finished or self.session.stopped:
-                break
-            self.log.info("%d finished reports wait for a decision", len(finished))
-            decision = await ask_person(
-                finished,
-                turn=turn,
-                quality_threshold=self.plan.quality_threshold,
-                max_iterations=self.plan.max_iterations,
-                days=self.plan.options.approval_days,
-                deployed=of_a_deployment(),
-            )
-            self.log.info("decided: %s", decision.decision)
-            if decision.decision != "refine":
-                self.held |= held_back(decision, finished)
-                break
-            self.plan = self.plan.model_copy(
-                update=decision.model_dump(include={"quality_threshold", "max_iterations"})
-            )
-            refining = refine_report.map(self.batch.topics, unmapped(self.plan))
-        return refining
-
-    async def _finished(
-        self, topic: Topic, refining: PrefectFuture[Any]
-    ) -> tuple[Refined, str] | None:
-        """A refined report with its summary; None for one that failed, and why is kept."""
-        try:
-            refined: Refined = await ended(refining)
-            ask = summary_ask(self.plan, topic, refined.winner.text)
-            summary, _ = await ask_model(generate_summary, ask)
-        except Exception as error:
-            self.held[topic.slug] = error
-            return None
-        self.held.pop(topic.slug, None)
-        return refined, summary.text
+    async def finish_all(self, refining: Sequence[PrefectFuture[Any]]) -> None:
+        """See all topics through, each by itself."""
+        await asyncio.gather(*map(self.finish, self.batch.topics, refining))
 
     async def finish(self, topic: Topic, refining: PrefectFuture[Any]) -> None:
         """See one topic through to its result directory; a failure stays with the topic."""
@@ -178,23 +136,29 @@ class ReportRun:
             if topic.slug in self.held:
                 raise self.held[topic.slug]
             report = await self._publish(refined)
-        except ReportsError as error:
+        except Exception as error:  # whatever it is, it ends this report only
+            report = self.failure(topic, error)
+        await self.settle(topic, report)
+        forget(refining)
+        forget_results()
+
+    def failure(self, topic: Topic, error: Exception) -> ReportResult:
+        """What an error makes of a topic; one that is fatal stops the run."""
+        if isinstance(error, ReportsError):
             if error.reach == "fatal":
                 self.session.stop(error)
             status = "not_started" if error.reach == "not_started" else "failed"
-            report = self._unpublished(topic, status, error.report())
-        except Exception as error:  # whatever it is, it ends this report only
-            self.log.exception("%s: unexpected %s", topic.slug, type(error).__name__)
-            said = f"unexpected {type(error).__name__}; the log of the flow run has the traceback"
-            report = self._unpublished(
-                topic, "failed", ErrorReport(kind="unexpected", message=said)
-            )
+            return self.unpublished(topic, status, error.report())
+        self.log.error("%s: unexpected %s", topic.slug, type(error).__name__, exc_info=error)
+        said = f"unexpected {type(error).__name__}; the log of the flow run has the traceback"
+        return self.unpublished(topic, "failed", ErrorReport(kind="unexpected", message=said))
+
+    async def settle(self, topic: Topic, report: ReportResult) -> None:
+        """Take note of what has become of a topic."""
         await self.session.budget.release(topic.slug)
         self.results[topic.slug] = report
         self.progress.add(report)
-        forget(refining)
-        forget_results()
-        await self._list_topics()
+        await self.note()
 
     async def _publish(self, refined: Refined) -> ReportResult:
         """Summarize, format and write a report; one task run when its summary is there already."""
@@ -258,9 +222,10 @@ class ReportRun:
         await self.artifacts.show_summary(published, summary.text)
         return published
 
-    def _unpublished(
+    def unpublished(
         self, topic: Topic, status: Literal["failed", "not_started"], error: ErrorReport | None
     ) -> ReportResult:
+        """The result of a topic without a report."""
         spent = self.session.ledger.items[topic.slug]
         return ReportResult(
             topic=topic.title,
@@ -272,23 +237,14 @@ class ReportRun:
             error=error,
         )
 
-    async def _list_topics(self) -> None:
-        """Bring topics.csv up to date, at most a fiftieth of the time."""
-        began = time.monotonic()
-        if began >= self._list_again_at:
-            self._list_again_at = float("inf")
-            try:
-                await asyncio.to_thread(publish_topics, self.place, self.result())
-            except StorageError as error:
-                self.session.stop(error)
-            now = time.monotonic()
-            self._list_again_at = now + max(1.0, 50 * (now - began))
+    async def note(self) -> None:
+        """Write down how far the run has come."""
 
     def result(self) -> BatchResult:
         """The batch as it stands; a topic without a result is not started."""
-        total, store = self.session.ledger.total, self.store
+        total = self.session.ledger.total
         reports = [
-            self.results.get(t.slug) or self._unpublished(t, "not_started", None)
+            self.results.get(t.slug) or self.unpublished(t, "not_started", None)
             for t in self.batch.topics
         ]
         if self.session.stopped or any(r.status == "not_started" for r in reports):
@@ -307,32 +263,21 @@ class ReportRun:
             cost_usd=total.cost_usd,
             reports=reports,
             error=self.session.stopped.report() if self.session.stopped else None,
-            pacing=[
-                PaceRecord(
-                    endpoint=line.host,
-                    concurrency=self.plan.options.concurrency,
-                    peak=line.pace.peak,
-                    allowed=line.pace.allowed,
-                    lowest=line.pace.lowest,
-                    refusals=line.pace.refusals,
-                    paused_s=round(line.pace.paused_s, 3),
-                )
-                for line in self.session.lines
-            ],
-            warnings=[*self.batch.warnings, *self.warnings, *store.warnings],
+            pacing=self.pacing(),
+            warnings=[*self.batch.warnings, *self.warnings, *self.store.warnings],
         )
 
-    async def close(self) -> BatchResult:
-        """Write the run's pages, batch.json last, and return what has become of the batch."""
-        result = self.result()
-        try:
-            templates = self.plan.options.templates
-            await asyncio.to_thread(publish_run, self.place, result, self.published, templates)
-        except StorageError as error:
-            self.session.stop(error)
-            self.log.error("the run's pages could not be written: %s", error)
-            result = self.result()
-        self.log.info("%s: %s", result.status, counts(result))
-        await self.artifacts.show_result(result)
-        self.interruption.end()
-        return result
+    def pacing(self) -> list[PaceRecord]:
+        """How each endpoint was used."""
+        return [
+            PaceRecord(
+                endpoint=line.host,
+                concurrency=self.caps.concurrency,
+                peak=line.pace.peak,
+                allowed=line.pace.allowed,
+                lowest=line.pace.lowest,
+                refusals=line.pace.refusals,
+                paused_s=round(line.pace.paused_s, 3),
+            )
+            for line in self.session.lines
+        ]

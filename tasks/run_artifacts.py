@@ -45,13 +45,20 @@ class RunArtifacts:
         progress: The batch on its way.
         calls_a_topic: Calls that a topic takes at most; they tell how far an unfinished one is.
         pages_url: Address at which the output folder is served; None: it is not.
+        summaries: Summaries to show, at most.
     """
 
-    def __init__(self, progress: Progress, calls_a_topic: int, pages_url: str | None) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        calls_a_topic: int,
+        pages_url: str | None,
+        summaries: int = MOST_SUMMARIES,
+    ) -> None:
         self._progress = progress
         self._calls_a_topic = calls_a_topic
         self._pages_url = pages_url.rstrip("/") if pages_url else None
-        self._summaries = 0
+        self._summaries_left = summaries
 
     @asynccontextmanager
     async def moving(self) -> AsyncGenerator[None]:
@@ -108,9 +115,9 @@ class RunArtifacts:
     async def show_summary(self, report: ReportResult, summary: str) -> None:
         """Show a report's summary; one that is as it was is in the artifact's last version."""
         same = report.changes is not None and report.changes.state == "unchanged"
-        if same or self._summaries >= MOST_SUMMARIES:
+        if same or not self._summaries_left:
             return
-        self._summaries += 1
+        self._summaries_left -= 1
         paragraphs = [escaped(part) for part in summary.split("\n\n")]
         score = "no score" if report.score is None else f"score {report.score:g}"
         at = self._address(report)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.runtime import flow_run
+from prefect.task_runners import TaskRunner
+from prefect.transactions import BaseTransaction
 
 from tasks.markdown_tree import one_line
 from tasks.publishing import BATCH
@@ -18,18 +23,45 @@ NAME_LENGTH = 60
 """Characters of a topic in the name of its run."""
 
 
-def run_context() -> tuple[FlowRun, EventLoopTaskRunner]:
-    """The run that calls this, and the runner of its tasks."""
+def flow_run_here() -> FlowRun:
+    """The run that calls this."""
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None
-    assert isinstance(context.task_runner, EventLoopTaskRunner)
-    return context.flow_run, context.task_runner
+    return context.flow_run
+
+
+def runner_here() -> TaskRunner[Any]:
+    """The runner of the tasks of the run that calls this."""
+    context = FlowRunContext.get()
+    assert context is not None
+    return context.task_runner
+
+
+def run_context() -> tuple[FlowRun, EventLoopTaskRunner]:
+    """The run that calls this, and the runner of its tasks."""
+    runner = runner_here()
+    assert isinstance(runner, EventLoopTaskRunner)
+    return flow_run_here(), runner
+
+
+@contextmanager
+def outside_of_tasks() -> Generator[None]:
+    """Let a flow that a task starts be a flow like any other.
+
+    Below a task, Prefect takes results, locks and logs for that task's own, and keeps no result
+    before the task has ended.
+    """
+    with ExitStack() as restored:
+        for context in (TaskRunContext, BaseTransaction):
+            current: ContextVar[Any] = context.__var__
+            restored.callback(current.reset, current.set(None))
+        yield
 
 
 def of_a_deployment() -> bool:
     """Whether this run was started from a deployment, and nobody waits for what it returns."""
-    return run_context()[0].deployment_id is not None
+    return flow_run_here().deployment_id is not None
 
 
 def new_run_id(run: FlowRun, output: Place) -> str:

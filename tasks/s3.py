@@ -107,7 +107,7 @@ class S3Place:
             self._put(name, body)
 
     def remove(self, name: str) -> None:
-        """Remove an object; a missing one is fine."""
+        """Remove an object; a missing one is fine, and folders are not there once empty."""
         with _said_clearly(f"removing {self.path(name)}"):
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
 

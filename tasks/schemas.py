@@ -21,6 +21,9 @@ OFFLINE = "offline"
 MANIFEST, BATCH, SUMS = "manifest.json", "batch.json", "SHA256SUMS"
 """The files that complete a result directory, a run, and the checksums of a run."""
 
+SHARDS = ".shards"
+"""Folder of a run that is split, until it ends: what its parts have to do, and have done."""
+
 Status = Literal["published", "failed", "not_started"]
 StopReason = Literal["accepted", "iterations_exhausted", "plateau", "budget_exhausted"]
 Usd = Annotated[Decimal, Field(ge=0)]

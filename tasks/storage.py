@@ -43,7 +43,7 @@ class Place(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Remove a file; a missing one is fine."""
+        """Remove a file, or an empty folder; a missing one is fine."""
         ...
 
     def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
@@ -200,9 +200,14 @@ class LocalPlace:
             _sync_folder(path.parent)
 
     def remove(self, name: str) -> None:
-        """Remove a file; a missing one is fine."""
-        with _said_clearly(f"removing {self.path(name)}"), suppress(FileNotFoundError):
-            (self.folder / name).unlink()
+        """Remove a file, or an empty folder; a missing one is fine."""
+        path = self.folder / name
+        with _said_clearly(f"removing {path}"), suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+                self._made.discard(path)
+            else:
+                path.unlink()
 
     def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
         """Names directly in a folder, sorted; dot files only if asked for."""

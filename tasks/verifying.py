@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tasks.branches import BranchBatchResult, BranchManifest
 from tasks.errors import BadInput
-from tasks.schemas import BATCH, MANIFEST, SUMS, BatchResult, Manifest, Record, ReportResult
+from tasks.schemas import BATCH, MANIFEST, SHARDS, SUMS, BatchResult, Manifest, Record, ReportResult
 from tasks.storage import Place
 
 READERS = 8
@@ -236,6 +236,9 @@ class Verifier:
                 "unfinished", at + name, "left by a killed run, or being written; a later run"
                 " removes it"
             )  # fmt: skip
+        elif name == SHARDS:
+            said = "shards of the run are at work, or its process was killed; Retry the run"
+            yield self._finding("unfinished", at + name, said)
         elif _ASIDE.match(name):
             yield self._finding("extra", at + name, "was moved aside; remove it if nobody needs it")
         else:

@@ -33,6 +33,11 @@ class Bench:
         self.store = folder / "store"
         self._monkeypatch = monkeypatch
 
+    def point_to(self, server: Endpoint, key: str = "sk-test-key") -> None:
+        """Have batches ask this endpoint."""
+        self._monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        self._monkeypatch.setenv("OPENAI_API_KEY", key)
+
     def run(
         self,
         server: Endpoint | None,
@@ -45,8 +50,7 @@ class Bench:
     ) -> BatchResult:
         """Run a batch to its end; without one, with the embedded engine."""
         if server:
-            self._monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-            self._monkeypatch.setenv("OPENAI_API_KEY", key)
+            self.point_to(server, key)
         parameters.setdefault("model", "gpt-5-mini" if server else "offline")
         parameters.setdefault("output", str(self.output))
         return asyncio.run(

@@ -8,13 +8,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
+from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import report_batch
 from tasks.errors import BadInput, StorageError
 from tasks.s3 import S3Leases, S3Place, open_s3
+from tasks.storage import open_place
+from tasks.verifying import Verifier
 from tests.endpoint import Endpoint
 from tests.flow.conftest import Bench
 
@@ -80,6 +84,31 @@ def test_reports_and_answers_live_in_s3(bench: Bench, endpoint: Endpoint, s3: An
     assert first.run_id in index
     assert second.run_id in index
     assert not [key for key in keys if ".leases/" in key]
+
+
+def test_shards_share_store_and_output_in_s3(bench: Bench, endpoint: Endpoint, s3: Any) -> None:
+    """Shards meet in S3: reports, answers, orders and records; nothing of it is left behind."""
+    split: Any = report_batch.with_options(task_runner=cast("Any", ThreadPoolTaskRunner(2)))
+    bench.point_to(endpoint)
+
+    def run() -> Any:
+        return asyncio.run(
+            split(
+                topics=["Tidal power", "C++", "Rust"],
+                model="gpt-5-mini",
+                output=f"s3://{BUCKET}/out",
+                options={"store": f"s3://{BUCKET}/answers"},
+            )
+        )
+
+    first, second = run(), run()
+    assert (first.status, second.status) == ("complete", "complete")
+    assert len(endpoint.requests) == 21
+    assert (second.calls.made, second.calls.cached) == (0, 21)
+    found = Verifier(open_place(f"s3://{BUCKET}/out")).verify()
+    assert (found.findings, found.reports) == ([], 6)
+    keys = [o["Key"] for o in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert not [key for key in keys if ".shards/" in key or ".leases/" in key]
 
 
 def test_topics_are_read_from_s3(bench: Bench, endpoint: Endpoint, s3: Any) -> None:

@@ -62,8 +62,8 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def prefect_server(folder: Path) -> Iterator[str]:
-    """A Prefect API server with a database of its own; gives its address."""
+def prefect_server(folder: Path, **settings: str) -> Iterator[str]:
+    """A Prefect API server with a database of its own, or as settings say; gives its address."""
     home = folder / "prefect-server"
     home.mkdir(parents=True)
     port = free_port()
@@ -74,7 +74,7 @@ def prefect_server(folder: Path) -> Iterator[str]:
                 "prefect.server.api.server:create_app",
                 *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
             ],
-            env={**os.environ, "PREFECT_HOME": str(home)},
+            env={**os.environ, "PREFECT_HOME": str(home), **settings},
             stdout=log,
             stderr=log,
         )

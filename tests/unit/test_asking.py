@@ -135,6 +135,8 @@ CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "approval_days": (2, set()),
     "pages_url": ("https://reports.example.com", set()),
     "fallbacks": ([{"model": "n"}], set()),
+    "shards": (3, set()),
+    "shard_deployment": ("report-shard/elsewhere", set()),
 }
 
 

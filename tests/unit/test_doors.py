@@ -30,11 +30,16 @@ LAYERS = [
     {"merging", "programs"},
     {"asking", "exchange", "inquiries", "panels"},
     {"blocks", "checking", "drawing", "llm"},
+    {"shards"},
+    {"shard_desk"},
     # Prefect tasks.
     {"outcomes", "policies", "progress", "showing"},
     {"answering", "approval", "formatting", "judging", "publishing", "run_artifacts", "writing"},
     {"branch_pages", "branching", "refining", "runs"},
-    {"branch_runs", "reporting"},
+    {"branch_runs", "dispatching", "reporting"},
+    {"batch_runs", "shard_runs", "submitting"},
+    {"gathering"},
+    {"sharding"},
 ]
 ONLY_IMPORTERS = {
     "aiohttp": {"tasks/connections.py"},

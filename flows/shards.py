@@ -1,0 +1,74 @@
+"""The flow that does one part of a batch of reports, and the task that runs it where one does."""
+
+import asyncio
+from typing import Annotated, Any, cast
+
+from prefect import flow, task, unmapped
+from pydantic import Field
+
+from tasks.blocks import saved_endpoints
+from tasks.checking import check_batch
+from tasks.outcomes import report_state
+from tasks.policies import LOCAL_STEP
+from tasks.refining import refine_report
+from tasks.runner import EventLoopTaskRunner
+from tasks.runs import outside_of_tasks
+from tasks.schemas import BatchResult
+from tasks.settings import Settings
+from tasks.shard_runs import ShardRun, read_order
+from tasks.tracing import configure_exporter
+
+
+@flow(
+    name="report-shard",
+    flow_run_name="shard {shard} of {run_id}",
+    persist_result=False,
+    task_runner=cast(Any, EventLoopTaskRunner()),
+)
+async def report_shard(
+    output: str, run_id: str, shard: Annotated[int, Field(ge=1, le=1001)]
+) -> BatchResult:
+    """Do one part of a batch; `report-batch` starts this by itself when it is split.
+
+    What there is to do is in the run's directory, written there by the batch. Keys come from this
+    worker's environment, or from the saved endpoint that the batch names.
+
+    Args:
+        output: Where the batch's result directories go, reachable from this worker.
+        run_id: The batch's run, as its directory is called.
+        shard: Which part, from 1.
+
+    Returns:
+        What has become of the part's topics.
+
+    Raises:
+        BadInput: There is no such order, or this worker cannot carry it out; no call was made.
+    """
+    configure_exporter()
+    settings = Settings()
+    order = await asyncio.to_thread(read_order, output, run_id, shard)
+    saved = await saved_endpoints(order.endpoint, order.plan.options)
+    batch = await asyncio.to_thread(
+        check_batch,
+        topics=order.topics,
+        topics_file=None,
+        max_iterations=order.plan.max_iterations,
+        quality_threshold=order.plan.quality_threshold,
+        model=order.plan.model,
+        output=output,
+        saved={name: block.endpoint() for name, block in saved.items()},
+        endpoint=order.endpoint,
+        options=order.plan.options,
+        settings=settings,
+    )
+    async with ShardRun(batch, settings, order, run_id).open() as run:
+        await run.finish_all(refine_report.map(batch.topics, unmapped(batch.plan)))
+    ending: Any = report_state(await run.close(), deployed=False)
+    return ending
+
+
+@task(name="report-shard", task_run_name="shard {shard}", **LOCAL_STEP)
+async def run_shard(output: str, run_id: str, shard: int) -> None:
+    """Do one part of a batch in the process that this task runs in."""
+    with outside_of_tasks():
+        await report_shard(output, run_id, shard)
