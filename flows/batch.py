@@ -12,6 +12,16 @@ from pydantic import Field
 
 from tasks.blocks import saved_endpoint
 from tasks.checking import check_batch
+from tasks.forms import (
+    Default,
+    EndpointName,
+    FilePath,
+    ListOf,
+    Name,
+    Nothing,
+    Output,
+    begins,
+)
 from tasks.options import DEFAULT_MODEL, ReportOptions
 from tasks.outcomes import report_state
 from tasks.refining import refine_report
@@ -22,6 +32,8 @@ from tasks.schemas import BatchResult, Topic
 from tasks.settings import Settings
 from tasks.tracing import configure_exporter
 
+Topics = Annotated[list[str | Topic], ListOf(("Titles", "Titles with guidance"))]
+
 
 @flow(
     name="report-batch",
@@ -30,14 +42,14 @@ from tasks.tracing import configure_exporter
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def report_batch(
-    topics: list[str | Topic] | None = None,
-    topics_file: str | None = None,
+    topics: Annotated[Topics | Nothing, begins([])] = None,
+    topics_file: Annotated[FilePath | Nothing, begins("")] = None,
     max_iterations: Annotated[int, Field(ge=1, le=10)] = 3,
     quality_threshold: Annotated[float, Field(ge=1, le=10)] = 8,
-    model: str | None = None,
-    output: str = "reports",
-    endpoint: str | None = None,
-    options: ReportOptions | None = None,
+    model: Annotated[Name | Default, begins("")] = None,
+    output: Output = "reports",
+    endpoint: Annotated[EndpointName | Default, begins("")] = None,
+    options: ReportOptions | Default = None,
 ) -> BatchResult:
     """Write a report on each topic, refine it until it is good enough, and publish it.
 
