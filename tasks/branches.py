@@ -133,6 +133,7 @@ class Branch(Record):
 
     name: str = Field(
         description="Short name, unique in the program; letters, digits, - and _.",
+        json_schema_extra={"pattern": f"^{_NAME.pattern}$"},
     )
     instructions: str = Field(
         default="",
