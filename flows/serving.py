@@ -53,7 +53,7 @@ async def deployment(said: Mapping[str, Any], active: Mapping[str, bool]) -> Run
     limit = said.get("concurrency_limit")
     return await _flow(said).ato_deployment(
         name=said["name"],
-        description=said["description"].strip(),
+        description=said["description"],
         tags=said["tags"],
         parameters=said.get("parameters", {}),
         schedules=[_schedule(one, active) for one in said.get("schedules", ())],

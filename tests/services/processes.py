@@ -74,7 +74,12 @@ def prefect_server(folder: Path) -> Iterator[str]:
                 "prefect.server.api.server:create_app",
                 *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
             ],
-            env={**os.environ, "PREFECT_HOME": str(home)},
+            env={
+                **os.environ,
+                "PREFECT_HOME": str(home),
+                "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
+                "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            },
             stdout=log,
             stderr=log,
         )

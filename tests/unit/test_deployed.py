@@ -54,7 +54,7 @@ def test_a_served_deployment_is_the_one_in_the_file(name: str) -> None:
     said = SAID[name]
     made = asyncio.run(deployment(said, {}))
     assert (made.name, made.entrypoint) == (said["name"], said["entrypoint"])
-    assert (made.description, made.tags) == (said["description"].strip(), said["tags"])
+    assert (made.description, made.tags) == (said["description"], said["tags"])
     assert made.parameters == said.get("parameters", {})
     assert made.enforce_parameter_schema is said["enforce_parameter_schema"] is True
     limit: Any = said.get("concurrency_limit", {"limit": None})
