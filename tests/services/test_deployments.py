@@ -92,8 +92,12 @@ class House:
 
     def prefect(self, *arguments: str, cwd: Path) -> str:
         """Run a `prefect` command to its successful end, as it is written in the README."""
+        return self.python("-m", "prefect", *arguments, cwd=cwd)
+
+    def python(self, *arguments: str, cwd: Path) -> str:
+        """Run Python to its successful end; what it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", "prefect", *arguments],
+            [sys.executable, *arguments],
             cwd=cwd,
             env=self.environment,
             capture_output=True,
@@ -301,21 +305,15 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
     nightly = house.client.read_deployment_by_name("report-batch/nightly")
     before = len(asked(house.log))
     every = IntervalSchedule(interval=timedelta(seconds=2))
-    house.client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=False)
-    [quick] = house.client.create_deployment_schedules(
-        nightly.id,
-        [
-            DeploymentScheduleCreate(
-                schedule=every,
-                active=True,
-                parameters={
-                    "topics": ["Night trains"],
-                    "topics_file": None,
-                    "output": str(house.home / "nightly"),
-                },
-            )
-        ],
-    )
+    parameters = {
+        "topics": ["Night trains"],
+        "topics_file": None,
+        "output": str(house.home / "nightly"),
+    }
+    quick = DeploymentScheduleCreate(schedule=every, active=False, parameters=parameters)
+    [created] = house.client.create_deployment_schedules(nightly.id, [quick])
+    switch = str(ROOT / "deployments/schedules.py")
+    assert house.python(switch, "on", "nightly", cwd=house.folder).count("nightly: on") == 2
 
     def states() -> list[str]:
         only = FlowRunFilterDeploymentId(any_=[nightly.id])
@@ -324,7 +322,8 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
 
     wait_until(lambda: {"Completed", "Cancelled"} <= set(states()), every=0.3)
     assert states().count("Running") <= 1
-    house.client.delete_deployment_schedule(nightly.id, quick.id)
+    assert house.python(switch, "off", "nightly", cwd=house.folder).count("nightly: off") == 2
+    house.client.delete_deployment_schedule(nightly.id, created.id)
     wait_until(lambda: not {"Pending", "Running"} & set(states()), every=0.3)
     assert len(asked(house.log)) == before + 7
     assert list((house.home / "nightly").glob("*/*/manifest.json"))
