@@ -310,10 +310,8 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
         "topics_file": None,
         "output": str(house.home / "nightly"),
     }
-    quick = DeploymentScheduleCreate(schedule=every, active=False, parameters=parameters)
+    quick = DeploymentScheduleCreate(schedule=every, active=True, parameters=parameters)
     [created] = house.client.create_deployment_schedules(nightly.id, [quick])
-    switch = str(ROOT / "deployments/schedules.py")
-    assert house.python(switch, "on", "nightly", cwd=house.folder).count("nightly: on") == 2
 
     def states() -> list[str]:
         only = FlowRunFilterDeploymentId(any_=[nightly.id])
@@ -322,11 +320,26 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
 
     wait_until(lambda: {"Completed", "Cancelled"} <= set(states()), every=0.3)
     assert states().count("Running") <= 1
-    assert house.python(switch, "off", "nightly", cwd=house.folder).count("nightly: off") == 2
     house.client.delete_deployment_schedule(nightly.id, created.id)
     wait_until(lambda: not {"Pending", "Running"} & set(states()), every=0.3)
     assert len(asked(house.log)) == before + 7
     assert list((house.home / "nightly").glob("*/*/manifest.json"))
+
+
+def test_one_command_switches_schedules_on_and_off(house: House) -> None:
+    """Only the schedules of the deployments that are named change."""
+
+    def on() -> set[str]:
+        return {name for name, found in house.read().items() if is_on(found)}
+
+    def is_on(found: dict[str, Any]) -> bool:
+        return any(schedule["active"] for schedule in found["schedules"])
+
+    switch = str(ROOT / "deployments/schedules.py")
+    assert house.python(switch, "on", "weekly", cwd=house.folder) == "report-batch/weekly: on\n"
+    assert on() == {"report-batch/weekly"}
+    house.python(switch, "off", "nightly", "weekly", cwd=house.folder)
+    assert on() == set()
 
 
 def test_served_deployments_are_the_same_and_start_runs(house: House) -> None:
