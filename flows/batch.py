@@ -16,7 +16,7 @@ from tasks.forms import (
     Default,
     EndpointName,
     FilePath,
-    ListOf,
+    Lines,
     Name,
     Nothing,
     Output,
@@ -32,7 +32,7 @@ from tasks.schemas import BatchResult, Topic
 from tasks.settings import Settings
 from tasks.tracing import configure_exporter
 
-Topics = Annotated[list[str | Topic], ListOf(("Titles", "Titles with guidance"))]
+Topics = Annotated[list[str | Topic], Lines("With guidance")]
 
 
 @flow(
@@ -42,7 +42,7 @@ Topics = Annotated[list[str | Topic], ListOf(("Titles", "Titles with guidance"))
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def report_batch(
-    topics: Annotated[Topics | Nothing, begins([])] = None,
+    topics: Annotated[Topics | Nothing, begins("")] = None,
     topics_file: Annotated[FilePath | Nothing, begins("")] = None,
     max_iterations: Annotated[int, Field(ge=1, le=10)] = 3,
     quality_threshold: Annotated[float, Field(ge=1, le=10)] = 8,
@@ -58,7 +58,7 @@ async def report_batch(
     are used again.
 
     Args:
-        topics: What to report on, one report for each: a title, or a title with guidance.
+        topics: What to report on, one report for each: titles, or titles with guidance.
         topics_file: A file of topics (.txt, .yaml, .json or .csv), added to those above: a path
             on the worker, or s3://bucket/key.
         max_iterations: Rounds of critique a report may take, 1 to 10.

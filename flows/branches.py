@@ -19,7 +19,7 @@ from tasks.forms import (
     Default,
     EndpointName,
     FilePath,
-    ListOf,
+    Lines,
     Name,
     Nothing,
     Output,
@@ -36,7 +36,7 @@ from tasks.tracing import configure_exporter
 Question = Annotated[str, Field(title="Question")]
 Fields = Annotated[dict[str, Any], Field(title="Object")]
 Input = Question | Fields | SkipJsonSchema[BaseModel]
-Inputs = Annotated[list[Input], ListOf(("Questions", "Objects"))]
+Inputs = Annotated[list[Input], Lines("Objects")]
 Branches = Annotated[list[Branch], Field(title="List")]
 
 
@@ -95,7 +95,7 @@ async def parallel_branches(
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def branch_batch(
-    queries: Annotated[Inputs | Nothing, begins([])] = None,
+    queries: Annotated[Inputs | Nothing, begins("")] = None,
     queries_file: Annotated[FilePath | Nothing, begins("")] = None,
     branches: Annotated[Branches | Nothing, begins([])] = None,
     merge: Merge = "all",

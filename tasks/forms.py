@@ -102,24 +102,41 @@ class SavedBlock:
 
 
 @dataclass(frozen=True)
-class ListOf:
-    """Marks a list whose items are of several kinds: a form offers a list of each kind alone.
+class Lines:
+    """Marks a list of texts or objects: a form offers a text with one item a line, and a list.
 
-    The last offer is the list as it is, with items of any kind.
+    Forms cannot tell two kinds of list apart, so the simple kind is a text.
 
     Args:
-        titles: What a form calls the lists of each kind, in the order of the kinds.
+        objects: What a form calls the list of objects.
     """
 
-    titles: tuple[str, ...]
+    objects: str
+
+    @staticmethod
+    def split(value: Any) -> Any:
+        """A text as the list of its lines that are not blank; everything else as it is."""
+        if not isinstance(value, str):
+            return value
+        return [line.strip() for line in value.splitlines() if line.strip()]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.split, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         found = handler(schema)
-        kinds = zip(found["items"]["anyOf"], self.titles, strict=True)
-        alone = [{**found, "items": kind, "title": title} for kind, title in kinds]
-        return {"anyOf": [*alone, {**found, "title": "Mixed"}]}
+        _, item = found["items"]["anyOf"]
+        return {
+            "anyOf": [
+                {"title": "One a line", "type": "string"},
+                {**found, "items": item, "title": self.objects},
+                {**found, "title": "Mixed"},
+            ]
+        }
 
 
 def begins(value: Any) -> Any:

@@ -105,7 +105,8 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("report-batch", {}),
     ("report-batch", {"topics": ["Tides", {"title": "Rust", "guidance": "for CTOs"}]}),
     ("report-batch", {"topics": None, "topics_file": None, "model": None, "endpoint": None}),
-    ("report-batch", {"topics": [], "topics_file": "", "model": "", "endpoint": ""}),
+    ("report-batch", {"topics": "", "topics_file": "", "model": "", "endpoint": ""}),
+    ("report-batch", {"topics": "Tides\nRust", "model": "offline"}),
     ("report-batch", {"endpoint": "default", "output": "s3-bucket/reports"}),
     ("report-batch", {"endpoint": PICK, "output": PICK, "options": None}),
     ("report-batch", {"options": {"budget_usd": "2.50", "temperature": None, "plateau": 2}}),
@@ -126,7 +127,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("report-batch", {"max_iterations": 0}, "max_iterations"),
     ("report-batch", {"max_iterations": 2.5}, "max_iterations"),
     ("report-batch", {"quality_threshold": 10.5}, "quality_threshold"),
-    ("report-batch", {"topics": "Tides"}, "topics"),
+    ("report-batch", {"topics": 5}, "topics"),
     ("report-batch", {"topics": [{"guidance": "no title"}]}, "topics"),
     ("report-batch", {"options": {"concurrency": 0}}, "concurrency"),
     ("report-batch", {"options": {"budget_usd": -1}}, "budget_usd"),
@@ -164,6 +165,14 @@ def test_a_picked_block_is_its_name() -> None:
     assert given["endpoint"] == "default"
     assert given["options"].fallbacks[0].endpoint == "default"
     assert "sk-secret" not in report_batch.serialize_parameters(given).__repr__()
+
+
+def test_a_text_is_a_topic_a_line() -> None:
+    """The form's simplest way to give topics: one a line, blank ones left out."""
+    given = report_batch.validate_parameters({"topics": "Tides\n\n  Rust, for CTOs \r\n"})
+    assert given["topics"] == ["Tides", "Rust, for CTOs"]
+    assert report_batch.validate_parameters({"topics": ""})["topics"] == []
+    assert report_batch.validate_parameters({"topics": None})["topics"] is None
 
 
 def test_another_kind_of_block_or_an_unsaved_one_is_refused() -> None:
