@@ -14,15 +14,27 @@ from flows.shards import run_shard
 from tasks.batch_runs import BatchRun
 from tasks.blocks import saved_endpoints
 from tasks.checking import check_batch
+from tasks.forms import (
+    Default,
+    EndpointName,
+    FilePath,
+    Lines,
+    Name,
+    Nothing,
+    Output,
+    begins,
+)
 from tasks.options import DEFAULT_MODEL, ReportOptions
 from tasks.outcomes import report_state
 from tasks.refining import refine_report
-from tasks.runner import EventLoopTaskRunner
+from tasks.runner import EventLoopTaskRunner, as_is
 from tasks.runs import of_a_deployment, report_run_name
 from tasks.schemas import BatchResult, Topic
 from tasks.settings import Settings
 from tasks.sharding import ShardedRun, shards_of
 from tasks.tracing import configure_exporter
+
+Topics = Annotated[list[str | Topic], Lines("With guidance")]
 
 
 @flow(
@@ -32,14 +44,14 @@ from tasks.tracing import configure_exporter
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def report_batch(
-    topics: list[str | Topic] | None = None,
-    topics_file: str | None = None,
+    topics: Annotated[Topics | Nothing, begins("")] = None,
+    topics_file: Annotated[FilePath | Nothing, begins("")] = None,
     max_iterations: Annotated[int, Field(ge=1, le=10)] = 3,
     quality_threshold: Annotated[float, Field(ge=1, le=10)] = 8,
-    model: str | None = None,
-    output: str = "reports",
-    endpoint: str | None = None,
-    options: ReportOptions | None = None,
+    model: Annotated[Name | Default, begins("")] = None,
+    output: Output = "reports",
+    endpoint: Annotated[EndpointName | Default, begins("")] = None,
+    options: ReportOptions | Default = None,
 ) -> BatchResult:
     """Write a report on each topic, refine it until it is good enough, and publish it.
 
@@ -48,7 +60,7 @@ async def report_batch(
     are used again.
 
     Args:
-        topics: What to report on, one report for each: a title, or a title with guidance.
+        topics: What to report on, one report for each: titles, or titles with guidance.
         topics_file: A file of topics (.txt, .yaml, .json or .csv), added to those above: a path
             on the worker, or s3://bucket/key.
         max_iterations: Rounds of critique a report may take, 1 to 10.
@@ -90,7 +102,7 @@ async def report_batch(
             await run.gather(run_shard)
     else:
         async with BatchRun(batch, settings).open() as run:
-            refined = refine_report.map(batch.topics, unmapped(batch.plan))
+            refined = refine_report.map(batch.topics, unmapped(as_is(batch.plan)))
             if chosen.approval:
                 refined = await run.approved(refined)
             await run.finish_all(refined)

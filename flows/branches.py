@@ -5,16 +5,26 @@ file under another name and could not look the names up.
 """
 
 import asyncio
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from prefect import flow
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from tasks.blocks import saved_endpoint
 from tasks.branch_runs import BranchRun, answer_inquiry
 from tasks.branches import Branch, BranchBatchResult, BranchesResult, BranchOptions, Merge
 from tasks.checking import CheckedProgram, check_branches
+from tasks.forms import (
+    Default,
+    EndpointName,
+    FilePath,
+    Lines,
+    Name,
+    Nothing,
+    Output,
+    begins,
+)
 from tasks.options import DEFAULT_MODEL
 from tasks.outcomes import branch_batch_state, branches_state
 from tasks.runner import EventLoopTaskRunner
@@ -22,6 +32,12 @@ from tasks.runs import branches_run_name, of_a_deployment
 from tasks.settings import Settings
 from tasks.showing import show_result
 from tasks.tracing import configure_exporter
+
+Question = Annotated[str, Field(title="Question")]
+Fields = Annotated[dict[str, Any], Field(title="Object")]
+Input = Question | Fields | SkipJsonSchema[BaseModel]
+Inputs = Annotated[list[Input], Lines("Objects")]
+Branches = Annotated[list[Branch], Field(title="List")]
 
 
 @flow(
@@ -31,12 +47,12 @@ from tasks.tracing import configure_exporter
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def parallel_branches(
-    query: str | dict[str, Any] | SkipJsonSchema[BaseModel],
-    branches: list[Branch] | None = None,
+    query: Input,
+    branches: Annotated[Branches | Nothing, begins([])] = None,
     merge: Merge = "all",
-    model: str | None = None,
-    endpoint: str | None = None,
-    options: BranchOptions | None = None,
+    model: Annotated[Name | Default, begins("")] = None,
+    endpoint: Annotated[EndpointName | Default, begins("")] = None,
+    options: BranchOptions | Default = None,
 ) -> BranchesResult:
     """Put one input to several branches at the same time, and merge their structured answers.
 
@@ -79,14 +95,14 @@ async def parallel_branches(
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def branch_batch(
-    queries: list[str | dict[str, Any] | SkipJsonSchema[BaseModel]] | None = None,
-    queries_file: str | None = None,
-    branches: list[Branch] | None = None,
+    queries: Annotated[Inputs | Nothing, begins("")] = None,
+    queries_file: Annotated[FilePath | Nothing, begins("")] = None,
+    branches: Annotated[Branches | Nothing, begins([])] = None,
     merge: Merge = "all",
-    model: str | None = None,
-    output: str = "answers",
-    endpoint: str | None = None,
-    options: BranchOptions | None = None,
+    model: Annotated[Name | Default, begins("")] = None,
+    output: Output = "answers",
+    endpoint: Annotated[EndpointName | Default, begins("")] = None,
+    options: BranchOptions | Default = None,
 ) -> BranchBatchResult:
     """Put many inputs to the same branches, and write a result directory for each.
 

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     _branches_parser(commands.add_parser("branches", help="put inputs to parallel branches"))
     _draw_parser(commands.add_parser("draw", help="draw a program of branches, or the report flow"))
+    _add_serve(commands)
     _add_verify(commands)
     _add_view(commands)
     return parser
@@ -118,6 +119,17 @@ def _draw_parser(draw: argparse.ArgumentParser) -> None:
     draw.add_argument("--output", metavar="FILE.svg", help="default: standard output")
 
 
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve", help="serve the deployments on this machine, without a work pool"
+    )
+    serve.add_argument(
+        "--topics-file",
+        metavar="F",
+        help="topics of the nightly and weekly deployments; default: those that are shipped",
+    )
+
+
 def _add_verify(commands: Any) -> None:
     verify = commands.add_parser(
         "verify",
@@ -144,13 +156,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     chosen = _parser().parse_args(arguments)
     set_prefect_defaults()
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    if chosen.command != "serve":  # there the log is what a person follows
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from tasks.errors import BadInput, StorageError
 
     commands = {
         "run": _run,
         "branches": _branches,
         "draw": _draw,
+        "serve": _serve,
         "verify": _verify,
         "view": _view,
     }
@@ -277,6 +291,12 @@ def _draw(chosen: argparse.Namespace) -> int:
     else:
         sys.stdout.write(picture)
     return EXIT_COMPLETE
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    from flows.serving import serve
+
+    return serve(chosen.topics_file)
 
 
 def _verify(chosen: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from tasks.checking import check_batch
 from tasks.outcomes import report_state
 from tasks.policies import LOCAL_STEP
 from tasks.refining import refine_report
-from tasks.runner import EventLoopTaskRunner
+from tasks.runner import EventLoopTaskRunner, as_is
 from tasks.runs import outside_of_tasks
 from tasks.schemas import BatchResult
 from tasks.settings import Settings
@@ -62,7 +62,7 @@ async def report_shard(
         settings=settings,
     )
     async with ShardRun(batch, settings, order, run_id).open() as run:
-        await run.finish_all(refine_report.map(batch.topics, unmapped(batch.plan)))
+        await run.finish_all(refine_report.map(batch.topics, unmapped(as_is(batch.plan))))
     ending: Any = report_state(await run.close(), deployed=False)
     return ending
 

@@ -91,14 +91,25 @@ def _show_warnings(console: Console) -> None:
     logging.getLogger("tasks").addHandler(handler)
 
 
-def reach_server(console: Console) -> None:
+def reach_server(console: Console, *, embedded: bool = True) -> None:
     """Make sure that a Prefect API answers before anything else is done.
 
+    Args:
+        console: Where to say what is waited for.
+        embedded: Without a configured API an embedded server will do.
+
     Raises:
-        ServerUnreachable: The configured API does not answer.
+        ServerUnreachable: The configured API does not answer, or none is configured where an
+            embedded server will not do.
     """
     url = get_current_settings().api.url
-    if url is None:
+    if not url and not embedded:
+        raise ServerUnreachable(
+            "no Prefect server: runs are started and shown there, and PREFECT_API_URL is not set;"
+            " start one with `prefect server start`, and say here where it is:"
+            " `export PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    if not url:
         from prefect.server.api.server import SubprocessASGIServer  # takes seconds to import
 
         doing = (
@@ -119,8 +130,13 @@ def reach_server(console: Console) -> None:
     except (OSError, ValueError) as error:
         raise ServerUnreachable(
             f"the Prefect API at {url} does not answer ({getattr(error, 'reason', error)}); start"
-            " one with `prefect server start`, or unset PREFECT_API_URL (`prefect config unset"
-            " PREFECT_API_URL`) to use the embedded server"
+            " one with `prefect server start`"
+            + (
+                ", or unset PREFECT_API_URL (`prefect config unset PREFECT_API_URL`) to use the"
+                " embedded server"
+                if embedded
+                else ", or correct PREFECT_API_URL"
+            )
         ) from None
 
 

@@ -99,7 +99,7 @@ class BatchRun(ReportRun):
             self.plan = self.plan.model_copy(
                 update=decision.model_dump(include={"quality_threshold", "max_iterations"})
             )
-            refining = refine_report.map(self.batch.topics, unmapped(self.plan))
+            refining = refine_report.map(self.batch.topics, unmapped(as_is(self.plan)))
         return refining
 
     async def _finished(

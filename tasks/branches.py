@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from tasks.forms import EndpointName, form
 from tasks.options import CallOptions
 from tasks.schemas import (
     SCHEMA_VERSION,
@@ -46,31 +47,24 @@ class AnswerWithThinking(BaseModel):
 class OutputField(Record):
     """One field of a branch's output, as a form or a file describes it."""
 
+    model_config = ConfigDict(json_schema_extra=form())
+
     name: str = Field(
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
         description="Letters, digits and underscores.",
-        json_schema_extra={"position": 0},
     )
-    type: FieldType = Field(
-        default="text", description="What it holds.", json_schema_extra={"position": 1}
-    )
+    type: FieldType = Field(default="text", description="What it holds.")
     description: str = Field(
         default="",
         max_length=2000,
         description="Tells the model what belongs there.",
-        json_schema_extra={"position": 2},
     )
     choices: tuple[str, ...] = Field(
         default=(),
         description="The values to choose from, for the type choice.",
-        json_schema_extra={"position": 3},
     )
-    many: bool = Field(
-        default=False, description="A list of such values.", json_schema_extra={"position": 4}
-    )
-    optional: bool = Field(
-        default=False, description="May be left empty.", json_schema_extra={"position": 5}
-    )
+    many: bool = Field(default=False, description="A list of such values.")
+    optional: bool = Field(default=False, description="May be left empty.")
 
     @model_validator(mode="after")
     def _choices_where_they_belong(self) -> OutputField:
@@ -96,15 +90,15 @@ class OutputField(Record):
 class Use(Record):
     """What a branch reads of another one's output."""
 
+    model_config = ConfigDict(json_schema_extra=form())
+
     source: str = Field(
         min_length=1,
         description="Name of the other branch, or of a field of its output: facts, facts.answer.",
-        json_schema_extra={"position": 0},
     )
     name: str = Field(
         default="",
         description="What it is called here. Empty: the last part of the source.",
-        json_schema_extra={"position": 1},
     )
 
     @property
@@ -123,7 +117,10 @@ class Use(Record):
         return self.name or self.source.split(".")[-1]
 
 
-OutputSpec = list[OutputField] | dict[str, Any]
+OutputSpec = (
+    Annotated[list[OutputField], Field(title="Fields")]
+    | Annotated[dict[str, Any], Field(title="JSON Schema")]
+)
 
 
 class Branch(Record):
@@ -132,58 +129,50 @@ class Branch(Record):
     In Python `output` and `takes` may be pydantic models; answers then come as their instances.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(json_schema_extra=form())
 
     name: str = Field(
         description="Short name, unique in the program; letters, digits, - and _.",
-        json_schema_extra={"position": 0},
+        json_schema_extra={"pattern": f"^{_NAME.pattern}$"},
     )
     instructions: str = Field(
         default="",
         max_length=20_000,
         description="What this branch is to do with the input, and from which point of view.",
-        json_schema_extra={"position": 1},
     )
     model: str | None = Field(
         default=None,
         description="Model of this branch. Empty: the run's.",
-        json_schema_extra={"position": 2},
     )
     output: OutputSpec | None = Field(
         default=None,
         description="Form of the answer: named, typed, described fields, or a JSON Schema. Empty:"
         " thinking and answer.",
-        json_schema_extra={"position": 3},
     )
     uses: tuple[Use, ...] = Field(
         default=(),
         description="Outputs of other branches that this one reads; it then waits for them.",
-        json_schema_extra={"position": 4},
     )
     takes: OutputSpec | None = Field(
         default=None,
         description="Form of what this branch must be given by input and uses together; checked"
         " before any call. Empty: anything.",
-        json_schema_extra={"position": 5},
     )
-    endpoint: str | None = Field(
+    endpoint: EndpointName | None = Field(
         default=None,
-        description="Name of a saved LLM endpoint for this branch. Empty: the run's.",
-        json_schema_extra={"position": 6},
+        description="A saved LLM endpoint for this branch. Empty: the run's.",
     )
     temperature: float | None = Field(
         default=None,
         ge=0,
         le=2,
         description="Sampling temperature of this branch. Empty: the run's.",
-        json_schema_extra={"position": 7},
     )
     max_output_tokens: int | None = Field(
         default=None,
         ge=256,
         le=200_000,
         description="Tokens this branch's answer may have. Empty: the run's.",
-        json_schema_extra={"position": 8},
     )
 
     _models: dict[str, type[BaseModel]] = PrivateAttr(default_factory=dict[str, type[BaseModel]])
@@ -246,6 +235,14 @@ def _use(given: Any) -> Any:
 
 class BranchOptions(CallOptions):
     """Everything about a program of branches beyond its input, branches, merge and model."""
+
+    model_config = ConfigDict(
+        json_schema_extra=form(
+            *("budget_usd", "merge_instructions", "merge_model", "merge_output", "vote_field"),
+            *("quorum", "temperature", "concurrency", "deadline_s", "max_output_tokens"),
+            title="Options",
+        )
+    )
 
     concurrency: int = Field(
         default=32, ge=1, le=1000, description="LLM calls under way at once, at most."

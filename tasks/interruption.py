@@ -18,6 +18,8 @@ from tasks.errors import Interrupted
 
 GRACE_S = 20
 """Seconds that calls under way may take to end after an interruption."""
+ECHO_S = 5
+"""Seconds in which a signal of the other kind is the same wish: Ctrl-C and the parent's SIGTERM."""
 
 
 class Interruption:
@@ -40,6 +42,7 @@ class Interruption:
         self._tell = tell
         self._timer: asyncio.TimerHandle | None = None
         self._run: asyncio.Task[Any] | None = None
+        self._since = 0.0
 
     @contextmanager
     def heeded(self) -> Generator[None]:
@@ -79,10 +82,12 @@ class Interruption:
             self._timer = asyncio.get_running_loop().call_later(grace_s, self._run.cancel)
 
     def _interrupt(self, number: int, run: asyncio.Task[Any]) -> None:
+        now = asyncio.get_running_loop().time()
         if self.number:
-            run.cancel()
+            if number == self.number or now > self._since + ECHO_S:
+                run.cancel()
             return
-        self.number = number
+        self.number, self._since = number, now
         name = signal.Signals(number).name
         self._stop(Interrupted(f"interrupted by {name}; run the same again to go on"))
         if self._tell:

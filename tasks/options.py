@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from tasks.forms import EndpointName, form
 from tasks.schemas import OFFLINE, Price, Record, Usd
 
 DEFAULT_MODEL = "gpt-5-mini"
@@ -24,25 +25,31 @@ def checked_pages_url(value: str | None) -> str | None:
 class Fallback(Record):
     """Where to ask when what comes before can no longer serve."""
 
+    model_config = ConfigDict(json_schema_extra=form())
+
     model: str = Field(min_length=1, description="Model to ask there.")
-    endpoint: str | None = Field(
-        default=None, description="Name of a saved LLM endpoint. Empty: the batch's own endpoint."
+    endpoint: EndpointName | None = Field(
+        default=None, description="A saved LLM endpoint. Empty: the batch's own endpoint."
     )
 
 
 class CallOptions(Record):
     """How a run calls models, and where it keeps what they answer; shared by all flows."""
 
+    model_config = ConfigDict(json_schema_extra=form())
+
     concurrency: int = Field(
         default=8, ge=1, le=1000, description="LLM calls under way at once, at most."
     )
     budget_usd: Usd | None = Field(
         default=None,
+        title="Budget (USD)",
         description="US dollars this run may spend, at most; checked before each call."
         " Empty: no limit.",
     )
     deadline_s: float = Field(
         default=120,
+        title="Deadline (seconds)",
         gt=0,
         le=3600,
         description="Seconds one LLM call may take, retries included.",
@@ -86,6 +93,7 @@ class CallOptions(Record):
     )
     store_mb: int | None = Field(
         default=None,
+        title="Store MB",
         ge=1,
         description="Size the store may have in megabytes; the oldest answers go first.",
     )
@@ -104,29 +112,27 @@ class CallOptions(Record):
 class Critic(Record):
     """One member of a panel of critics, who judges drafts from one point of view."""
 
+    model_config = ConfigDict(json_schema_extra=form())
+
     name: str = Field(
         min_length=1,
         max_length=60,
         description="Short name, unique in the panel: a criterion or a persona.",
-        json_schema_extra={"position": 0},
     )
     focus: str = Field(
         min_length=1,
         max_length=5000,
         description="What this critic judges, in plain words.",
-        json_schema_extra={"position": 1},
     )
     model: str | None = Field(
         default=None,
         description="Model of this critic. Empty: the batch's critic model.",
-        json_schema_extra={"position": 2},
     )
     weight: float = Field(
         default=1,
         gt=0,
         le=100,
         description="Weight of this critic's score where scores are weighted.",
-        json_schema_extra={"position": 3},
     )
 
     @field_validator("model", mode="before")
@@ -141,6 +147,17 @@ class ReportOptions(CallOptions):
     Fields in `IN_PROMPT` reach the model and so decide which earlier answers fit; the others only
     steer how a run goes and never cause an answer to be bought again.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra=form(
+            *("budget_usd", "language", "audience", "length_words", "house_style", "formats"),
+            *("approval", "approval_days", "pages_url"),
+            *("writer_model", "critic_model", "summary_model", "candidates", "judge_model"),
+            *("critics", "critics_merge", "plateau", "temperature", "templates"),
+            *("concurrency", "deadline_s", "max_output_tokens"),
+            title="Options",
+        )
+    )
 
     IN_PROMPT: ClassVar[frozenset[str]] = frozenset(
         {
@@ -230,6 +247,7 @@ class ReportOptions(CallOptions):
     )
     pages_url: str | None = Field(
         default=None,
+        title="Pages URL",
         description="Web address at which the output folder is served, for links in the UI."
         " Empty: the worker's LLM_REPORTS_PAGES_URL, else none.",
     )

@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from prefect.transactions import BaseTransaction
 
+from tasks.forms import Lines
 from tasks.markdown_tree import one_line
 from tasks.publishing import BATCH
 from tasks.runner import EventLoopTaskRunner
@@ -81,14 +82,15 @@ def new_run_id(run: FlowRun, output: Place) -> str:
 def report_run_name() -> str:
     """What a batch of reports is called in the UI: its first topic, how many more, the model."""
     given: Any = flow_run.get_parameters()
-    titles = [_title(topic) for topic in given.get("topics") or ()]
+    titles = [_title(topic) for topic in Lines.split(given.get("topics")) or ()]
     return _run_name(titles, given.get("topics_file"), given.get("model"))
 
 
 def branches_run_name() -> str:
     """What a run of branches is called in the UI: its first input, how many more, the model."""
     given: Any = flow_run.get_parameters()
-    queries = [given["query"]] if "query" in given else given.get("queries") or ()
+    several = Lines.split(given.get("queries")) or ()
+    queries = [given["query"]] if "query" in given else several
     texts = [query if isinstance(query, str) else _values(query) for query in queries]
     return _run_name(texts, given.get("queries_file"), given.get("model"))
 

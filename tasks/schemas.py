@@ -15,6 +15,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from slugify import slugify
 
+from tasks.forms import form
+
 SCHEMA_VERSION = 1
 OFFLINE = "offline"
 
@@ -91,6 +93,8 @@ class Topic(Record):
 
 class Price(Record):
     """What a model costs, in US dollars per million tokens."""
+
+    model_config = ConfigDict(json_schema_extra=form())
 
     input: Usd = Field(description="USD for one million input tokens.")
     output: Usd = Field(description="USD for one million output tokens.")

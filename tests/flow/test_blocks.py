@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 from pydantic import SecretStr, ValidationError
 
@@ -53,6 +54,23 @@ def test_an_endpoint_is_saved_from_the_environment_and_used_by_name(
     assert {r.body["model"] for r in endpoint.requests if r.body} == {"house-model"}
     assert {r.headers["authorization"] for r in endpoint.requests} == {"Bearer sk-from-environment"}
     assert result.cost_usd
+
+
+def test_a_block_given_to_the_flow_is_used_and_its_key_kept_out_of_the_run(
+    bench: Bench, endpoint: Endpoint
+) -> None:
+    """In Python a saved block does as well as its name; the run's parameters have no key."""
+    block = LLMEndpoint(base_url=endpoint.base_url, api_key=SecretStr("sk-given"), model="given")
+    block.save("given", _sync=True)
+
+    result = bench.run(None, ["Tidal power"], endpoint=block, model=None)
+
+    assert result.status == "complete"
+    assert {r.headers["authorization"] for r in endpoint.requests} == {"Bearer sk-given"}
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(limit=200)
+    [run] = [run for run in runs if run.id.hex.endswith(result.run_id.rpartition("-")[2])]
+    assert "sk-given" not in run.model_dump_json()
 
 
 def test_the_bucket_block_is_saved_with_bounded_waits() -> None:

@@ -74,7 +74,13 @@ def prefect_server(folder: Path, **settings: str) -> Iterator[str]:
                 "prefect.server.api.server:create_app",
                 *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
             ],
-            env={**os.environ, "PREFECT_HOME": str(home), **settings},
+            env={
+                **os.environ,
+                "PREFECT_HOME": str(home),
+                "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
+                "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+                **settings,
+            },
             stdout=log,
             stderr=log,
         )

@@ -40,7 +40,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
-    """Code, templates and type markers are in the wheel; tests and deployments are not."""
+    """Code, templates, type markers and what is deployed are in the wheel; tests are not."""
     names = zipfile.ZipFile(wheel).namelist()
     roots = {name.split("/")[0] for name in names}
     assert {root for root in roots if not root.endswith(".dist-info")} == {"flows", "tasks"}
@@ -48,6 +48,9 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     templates = {p for p in (ROOT / "tasks/templates").rglob("*") if p.is_file()}
     packed = {ROOT / name for name in names if name.startswith("tasks/templates/")}
     assert packed == templates
+    deployed = [ROOT / "deployments/prefect.yaml", *(ROOT / "deployments/topics").iterdir()]
+    shipped = {name.removeprefix("flows/") for name in names if name.endswith(".yaml")}
+    assert shipped == {str(p.relative_to(ROOT)) for p in deployed}
     assert {p.suffix for p in packed} == {".j2", ".js", ".json", ".typ"}
 
 
@@ -75,3 +78,6 @@ def test_the_installed_wheel_runs_the_main_job(wheel: Path, tmp_path: Path) -> N
     assert (Path(result["reports"][0]["directory"]) / "manifest.json").exists()
     about = json.loads((Path(result["reports"][0]["directory"]) / "manifest.json").read_text())
     assert about["packages"]["prefect-llm-reports"] in wheel.name
+    code = "from flows.serving import *; print(ROOT, [d['name'] for d in definitions()])"
+    served = run(python, "-c", code, cwd=tmp_path, PREFECT_HOME=str(tmp_path / "prefect"))
+    assert "site-packages/flows ['on-demand', 'nightly'" in served

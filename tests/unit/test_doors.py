@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = [
     # Nothing of this project below them.
+    {"forms"},
     {"budget", "connections", "environment", "markdown_tree", "media_types", "memory"}
     | {"offline_phrases", "pacing", "run_log", "runner", "schemas", "tracing"},
     # Values, errors, and what is computed from them.

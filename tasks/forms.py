@@ -1,0 +1,154 @@
+"""How parameters look in a run form: plain optional fields, their order, pickers of saved blocks.
+
+Only the forms' schemas are shaped here; what a value may be is said where it is declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+_KINDS = {"number": "Number", "string": "Text", "null": "None"}
+
+
+def form(*first: str, title: str | None = None) -> Callable[[dict[str, Any]], None]:
+    """Shape a model's schema for a form: fields in order, optional ones as plain as others.
+
+    A form shows a field that may be null as a choice of types, and one without a default that may
+    be left out as an empty input; both mean the same here.
+
+    Args:
+        first: Names of the fields to come first; the others follow as they are declared.
+        title: What the form calls the whole.
+    """
+
+    def shape(schema: dict[str, Any]) -> None:
+        fields: dict[str, dict[str, Any]] = schema.get("properties", {})
+        if missing := set(first) - fields.keys():
+            raise ValueError(f"{schema.get('title')}: no such fields: {', '.join(missing)}")
+        if title:
+            schema["title"] = title
+        for position, name in enumerate(dict.fromkeys([*first, *fields])):
+            field = fields[name]
+            kinds = cast("list[dict[str, Any]]", field.get("anyOf", []))
+            others = [kind for kind in kinds if kind.get("type") != "null"]
+            if len(others) < len(kinds) and field.get("default", ...) is None:
+                del field["default"]
+                if len(others) == 1:
+                    kinds = []
+                    del field["anyOf"]
+                    field |= {**others[0], **field}
+            for kind in kinds:
+                if kind.get("type") in _KINDS:
+                    kind.setdefault("title", _KINDS[kind["type"]])
+            field["position"] = position
+
+    return shape
+
+
+@dataclass(frozen=True)
+class SavedBlock:
+    """Marks a text that names a saved block: a form offers those there are, and a field for text.
+
+    A picked block becomes its name at once, so that nothing it holds goes any further.
+
+    Args:
+        slug: Slug of the block's type.
+        title: What a form calls the picker.
+        text: What a form calls the text.
+        prefix: What the name is preceded by.
+    """
+
+    slug: str
+    title: str
+    text: str
+    prefix: str = ""
+
+    def name_of(self, value: Any) -> Any:
+        """The name of a block; everything else as it is.
+
+        Raises:
+            ValueError: The block is of another type, or not saved.
+        """
+        if not hasattr(value, "_block_document_name"):
+            return value
+        slug, name = value.get_block_type_slug(), value._block_document_name
+        if slug != self.slug:
+            raise ValueError(f"is a block of type {slug}; pick one of type {self.slug}")
+        if not name or value._is_anonymous:
+            raise ValueError(f"is a {slug} block without a name; save it and give its name")
+        return f"{self.prefix}{name}"
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.name_of, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        del schema
+        shown = {"title": self.title, "block_type_slug": self.slug}
+        block = core_schema.dict_schema(
+            ref=f"{self.title.replace(' ', '')}:1", metadata={"pydantic_js_updates": shown}
+        )
+        found = handler(core_schema.union_schema([block, core_schema.str_schema()]))
+        found["anyOf"][-1]["title"] = self.text
+        return found
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Marks a list of texts or objects: a form offers a text with one item a line, and a list.
+
+    Forms cannot tell two kinds of list apart, so the simple kind is a text.
+
+    Args:
+        objects: What a form calls the list of objects.
+    """
+
+    objects: str
+
+    @staticmethod
+    def split(value: Any) -> Any:
+        """A text as the list of its lines that are not blank; everything else as it is."""
+        if not isinstance(value, str):
+            return value
+        return [line.strip() for line in value.splitlines() if line.strip()]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.split, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        found = handler(schema)
+        _, item = found["items"]["anyOf"]
+        return {
+            "anyOf": [
+                {"title": "One a line", "type": "string"},
+                {**found, "items": item, "title": self.objects},
+                {**found, "title": "Mixed"},
+            ]
+        }
+
+
+def begins(value: Any) -> Any:
+    """What a form is filled in with, where that is another spelling of the default."""
+    return Field(json_schema_extra={"default": value})
+
+
+EndpointName = Annotated[str, SavedBlock("llm-endpoint", "LLM endpoint", "Its name")]
+"""Name of a saved LLM endpoint."""
+Output = Annotated[str, SavedBlock("s3-bucket", "S3 bucket", "Folder or address", "s3-bucket/")]
+"""Where result directories go."""
+Name = Annotated[str, Field(title="Name")]
+FilePath = Annotated[str, Field(title="Path")]
+Nothing = Annotated[None, Field(title="None")]
+Default = Annotated[None, Field(title="Default")]

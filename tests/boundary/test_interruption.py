@@ -1,0 +1,45 @@
+"""One wish to end a run may arrive as two signals; only a second wish ends it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tasks.errors import Interrupted
+from tasks.interruption import Interruption
+
+
+async def signalled(*numbers: int) -> tuple[list[str], int]:
+    """Send this process signals while a run waits; why it stopped, and the first signal."""
+    stopped: list[str] = []
+    told: list[int] = []
+
+    def stop(why: Interrupted) -> None:
+        stopped.append(str(why))
+
+    interruption = Interruption(stop, told.append)
+    with interruption.heeded():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            for _ in range(3):  # turns of the loop, in which it takes the signal in
+                await asyncio.sleep(0)
+    assert told == [interruption.number]
+    return stopped, interruption.number
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,)])
+def test_ctrl_c_and_the_parents_sigterm_are_one_wish(numbers: tuple[int, ...]) -> None:
+    """Ctrl-C reaches a served run twice, from terminal and runner; calls under way still end."""
+    stopped, first = asyncio.run(signalled(*numbers))
+    assert first == numbers[0]
+    assert stopped == [f"interrupted by {numbers[0].name}; run the same again to go on"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_same_signal_again_ends_the_run_at_once(number: int) -> None:
+    """A second Ctrl-C is meant."""
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(signalled(number, number))
