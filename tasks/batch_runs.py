@@ -22,7 +22,7 @@ from tasks.progress import progress_of_caller
 from tasks.publishing import publish_run, publish_topics, sweep
 from tasks.refining import refine_report
 from tasks.reporting import ReportRun
-from tasks.runner import ended
+from tasks.runner import as_is, ended
 from tasks.runs import flow_run_here, new_run_id, of_a_deployment
 from tasks.schemas import BatchResult, Refined, Topic
 from tasks.settings import Settings
