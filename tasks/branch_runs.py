@@ -36,7 +36,7 @@ from tasks.progress import progress_of_caller
 from tasks.publishing import BATCH, MANIFEST, pretty_json, publish_index
 from tasks.run_log import decisions_only
 from tasks.runner import ended, forget
-from tasks.runs import new_run_id, run_context
+from tasks.runs import new_run_id, outside_of_tasks, run_context
 from tasks.schemas import OFFLINE, Calls, ErrorReport, canonical_json
 from tasks.settings import Settings
 from tasks.showing import show_program
@@ -103,6 +103,7 @@ class BranchRun:
             )
             for session in self.sessions.values():
                 await opened.enter_async_context(session)
+            opened.enter_context(outside_of_tasks())
             opened.enter_context(rarer_collections())
             opened.enter_context(decisions_only())
             opened.enter_context(use_store(self.store))

@@ -32,7 +32,7 @@ from tasks.publishing import Publication, Published, publish_report
 from tasks.run_artifacts import MOST_SUMMARIES, RunArtifacts
 from tasks.run_log import decisions_only
 from tasks.runner import as_is, ended, forget
-from tasks.runs import run_context
+from tasks.runs import outside_of_tasks, run_context
 from tasks.schemas import (
     OFFLINE,
     BatchResult,
@@ -118,6 +118,7 @@ class ReportRun:
         )
         async with opened, self.session:
             with (
+                outside_of_tasks(),
                 rarer_collections(),
                 decisions_only(),
                 use_store(self.store),

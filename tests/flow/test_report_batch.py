@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
@@ -304,3 +305,29 @@ def test_an_out_of_range_threshold_is_refused_by_the_flow() -> None:
     """Bounds of the form are checked before anything runs."""
     with pytest.raises(Exception, match="quality_threshold"):
         asyncio.run(report_batch(topics=["x"], model="offline", quality_threshold=11))
+
+
+def test_a_task_of_ones_own_may_start_a_batch(bench: Bench, endpoint: Endpoint) -> None:
+    """Inside of another flow's task the batch is the same, and keeps each answer at once."""
+
+    @task
+    async def reports() -> BatchResult:
+        batch: Any = report_batch(
+            topics=["Tidal power"],
+            output=str(bench.output),
+            options={"store": str(bench.store)},
+            model="gpt-5-mini",
+        )
+        return await batch
+
+    @flow
+    async def nightly() -> BatchResult:
+        return await reports()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_BASE_URL", endpoint.base_url)
+        patch.setenv("OPENAI_API_KEY", "sk-test-key")
+        result = asyncio.run(nightly())
+    assert result.status == "complete"
+    assert endpoint.count() == 7
+    assert len([*bench.store.glob("??/*.json")]) == 7
