@@ -82,7 +82,7 @@ async def report_batch(
     """
     configure_exporter()
     settings = Settings()
-    chosen = options or ReportOptions()
+    chosen, endpoint = options or ReportOptions(), endpoint or None
     saved = await saved_endpoints(endpoint, chosen)
     batch = await asyncio.to_thread(
         check_batch,

@@ -154,7 +154,7 @@ class ReportOptions(CallOptions):
             *("approval", "approval_days", "pages_url"),
             *("writer_model", "critic_model", "summary_model", "candidates", "judge_model"),
             *("critics", "critics_merge", "plateau", "temperature", "templates"),
-            *("concurrency", "deadline_s", "max_output_tokens"),
+            *("concurrency", "deadline_s", "max_output_tokens", "shards", "shard_deployment"),
             title="Options",
         )
     )

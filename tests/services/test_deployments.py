@@ -49,7 +49,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
 NAMES = {
     *("report-batch/on-demand", "report-batch/nightly", "report-batch/weekly"),
-    "parallel-branches/on-demand",
+    *("parallel-branches/on-demand", "report-shard/on-demand"),
 }
 TOPICS = ["Tidal power", "Heat pumps", "Edge computing"]
 KEY = "sk-picked-from-a-block"
@@ -178,7 +178,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def test_one_command_deploys_all_and_no_directory_of_the_machine(house: House) -> None:
-    """All four are on the pool, with schedules off, and nothing in them names a directory."""
+    """All are on the pool, with schedules off, and nothing in them names a directory."""
     assert house.deployed.keys() == NAMES
     for found in house.deployed.values():
         assert found["work_pool_name"] == "reports"
