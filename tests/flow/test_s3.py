@@ -21,27 +21,26 @@ from tasks.storage import open_place
 from tasks.verifying import Verifier
 from tests.endpoint import Endpoint
 from tests.flow.conftest import Bench
+from tests.services.processes import wait_until
 
 BUCKET = "reports-bucket"
 
 
 @pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server that enforces conditional writes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    said = tmp_path_factory.mktemp("s3") / "log"
+    with said.open("w") as log:  # not a pipe: it would fill with requests, and stop the server
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
     try:
-        assert server.stderr is not None
-        for line in server.stderr:
-            if "Running on" in line:
-                break
+        wait_until(lambda: "Running on" in said.read_text() or server.poll() is not None)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.kill()
