@@ -29,7 +29,7 @@ from tasks.memory import forget_results, rarer_collections
 from tasks.options import ReportOptions
 from tasks.progress import Progress
 from tasks.publishing import Publication, Published, publish_report
-from tasks.run_artifacts import MOST_SUMMARIES, RunArtifacts
+from tasks.run_artifacts import RunArtifacts
 from tasks.run_log import decisions_only
 from tasks.runner import as_is, ended, forget
 from tasks.runs import outside_of_tasks, run_context
@@ -55,7 +55,7 @@ class ReportRun:
         settings: The environment's part of how.
         caps: Options whose limits hold for this run; None: the plan's own.
         followed: Whoever follows the run; None: nobody does.
-        summaries: Summaries that the run shows in the UI, at most.
+        summaries: Show summaries in the UI.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ReportRun:
         *,
         caps: ReportOptions | None = None,
         followed: Progress | None = None,
-        summaries: int = MOST_SUMMARIES,
+        summaries: bool = True,
     ) -> None:
         self.batch = batch
         self.settings = settings
@@ -83,7 +83,7 @@ class ReportRun:
             self.progress,
             batch.plan.options.calls_a_topic(batch.plan.max_iterations),
             batch.plan.options.pages_url or settings.pages_url,
-            summaries,
+            summaries=summaries,
         )
         self.earlier: EarlierReports | None = None
         self.held: dict[str, Exception] = {}

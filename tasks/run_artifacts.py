@@ -29,6 +29,9 @@ RESULT_KEY = "report-batch-result"
 PROGRAM_KEY = "report-batch-program"
 MOST_ROWS = 1000
 """Topics in the table; those without a report come first, and topics.csv has all."""
+SUMMARIES_KEY = "report-batch-summaries"
+MOST_ALONE = 20
+"""Topics up to which each summary is an artifact by itself; of more, all are in one."""
 MOST_SUMMARIES = 100
 """Summaries that one run shows; of larger batches the pages are the place to read."""
 MOST_FAILURES = 20
@@ -45,7 +48,7 @@ class RunArtifacts:
         progress: The batch on its way.
         calls_a_topic: Calls that a topic takes at most; they tell how far an unfinished one is.
         pages_url: Address at which the output folder is served; None: it is not.
-        summaries: Summaries to show, at most.
+        summaries: Show summaries.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class RunArtifacts:
         progress: Progress,
         calls_a_topic: int,
         pages_url: str | None,
-        summaries: int = MOST_SUMMARIES,
+        *,
+        summaries: bool = True,
     ) -> None:
         self._progress = progress
         self._calls_a_topic = calls_a_topic
         self._pages_url = pages_url.rstrip("/") if pages_url else None
-        self._summaries_left = summaries
+        self._summaries = summaries
+        self._together: dict[str, str] = {}
 
     @asynccontextmanager
     async def moving(self) -> AsyncGenerator[None]:
@@ -113,20 +118,36 @@ class RunArtifacts:
         return said
 
     async def show_summary(self, report: ReportResult, summary: str) -> None:
-        """Show a report's summary; one that is as it was is in the artifact's last version."""
-        same = report.changes is not None and report.changes.state == "unchanged"
-        if same or not self._summaries_left:
+        """Show a report's summary; one that is as it was is in its artifact's last version.
+
+        An artifact of its own for each of many reports would be of use to nobody, and a batch
+        would wait for the server.
+        """
+        if not self._summaries or len(self._together) == MOST_SUMMARIES:
             return
-        self._summaries_left -= 1
-        paragraphs = [escaped(part) for part in summary.split("\n\n")]
         score = "no score" if report.score is None else f"score {report.score:g}"
         at = self._address(report)
         where = f"[open]({at})" if at else _code(report.directory or "")
-        await show_markdown(
-            f"report-{report.slug}",
-            "\n\n".join([f"# {escaped(report.topic)}", f"{score} · {where}", *paragraphs]),
-            f"Executive summary: {escaped(report.topic[:200])}",
-        )
+        paragraphs = [escaped(part) for part in summary.split("\n\n")]
+        parts = [f"# {escaped(report.topic)}", f"{score} · {where}", *paragraphs]
+        if self._progress.total > MOST_ALONE:
+            self._together[report.slug] = "\n\n".join(parts)
+        elif report.changes is None or report.changes.state != "unchanged":
+            await show_markdown(
+                f"report-{report.slug}",
+                "\n\n".join(parts),
+                f"Executive summary: {escaped(report.topic[:200])}",
+            )
+
+    async def _show_together(self, result: BatchResult) -> None:
+        """Show the summaries of a large batch, in input order."""
+        together = [self._together[r.slug] for r in result.reports if r.slug in self._together]
+        if together:
+            published = sum(report.status == "published" for report in result.reports)
+            more = published - len(together)
+            said = f"Executive summaries of {len(together)} reports"
+            said += f"; {more} more are on the run's page." if more else "."
+            await show_markdown(SUMMARIES_KEY, "\n\n".join(together), said)
 
     async def show_result(self, result: BatchResult) -> None:
         """Show what became of the batch: a table of its topics, and the whole in a few lines."""
@@ -134,6 +155,7 @@ class RunArtifacts:
         reports = result.reports
         if len(reports) > MOST_ROWS:
             reports = sorted(reports, key=lambda r: order[r.status])[:MOST_ROWS]
+        await self._show_together(result)
         await show_table(
             TOPICS_KEY,
             [self._row(report) for report in reports],

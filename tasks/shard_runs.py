@@ -76,7 +76,7 @@ class ShardRun(ReportRun):
             )
         lines = [order.line(endpoint) for endpoint in batch.endpoints]
         own = replace(batch, plan=order.plan, endpoints=lines)
-        super().__init__(own, settings, caps=order.caps, summaries=0)
+        super().__init__(own, settings, caps=order.caps, summaries=False)
         self.run_id = run_id
         self.order = order
         self._desk = Desk(self.place, run_id)

@@ -22,7 +22,7 @@ from prefect.flow_engine import run_flow
 
 from flows import parallel_branches, report_batch
 from tasks import showing
-from tasks.run_artifacts import PROGRAM_KEY, PROGRESS_KEY, RESULT_KEY, TOPICS_KEY
+from tasks.run_artifacts import PROGRAM_KEY, PROGRESS_KEY, RESULT_KEY, SUMMARIES_KEY, TOPICS_KEY
 from tests import faults
 from tests.endpoint import Endpoint
 from tests.flow.conftest import Bench
@@ -220,6 +220,23 @@ def test_an_unchanged_report_gets_no_new_version_of_its_summary(bench: Bench) ->
     assert len(artifacts(key)[key]) == 1
     bench.run(None, ["Seaweed farming"], max_iterations=1)
     assert len(artifacts(key)[key]) == 2
+
+
+def test_the_summaries_of_a_large_batch_are_in_one_artifact(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a number of topics all summaries stand together, in input order, up to a limit."""
+    monkeypatch.setattr("tasks.run_artifacts.MOST_ALONE", 1)
+    bench.run(None, ["Kelp farming", "Heat pumps"])
+    [shown] = artifacts(SUMMARIES_KEY, run_id=last_run().id)[SUMMARIES_KEY]
+    assert shown.data.index("# Kelp farming") < shown.data.index("# Heat pumps")
+    assert shown.description == "Executive summaries of 2 reports."
+
+    monkeypatch.setattr("tasks.run_artifacts.MOST_SUMMARIES", 1)
+    bench.run(None, ["Kelp farming", "Heat pumps"])
+    [shown] = artifacts(SUMMARIES_KEY, run_id=last_run().id)[SUMMARIES_KEY]
+    assert shown.data.count("\n\nscore ") == 1
+    assert "1 more are on the run's page" in shown.description
 
 
 def test_the_progress_moves_while_the_batch_runs(
