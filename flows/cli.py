@@ -7,6 +7,8 @@ with `--json` stdout is one JSON document.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -177,6 +179,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StorageError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_STOPPED
+
+
+def _collect_rarely() -> None:
+    """Look for garbage rarely while modules are imported, and not at all when the process ends."""
+    gc.set_threshold(50_000, 20, 20)
+    atexit.register(gc.freeze)
 
 
 def _run(chosen: argparse.Namespace) -> int:
