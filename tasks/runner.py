@@ -7,7 +7,7 @@ its own; here they share the flow's loop, and with it one client, one pace and o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
@@ -93,7 +93,8 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         wait_for: Iterable[PrefectFuture[Any]] | None = None,
     ) -> PrefectFutureList[LoopFuture[Any]]:
         """Submit a run for each item, `window` of them under way at once."""
-        self._gate = asyncio.Semaphore(self.window)
+        self._gate = asyncio.Semaphore(0)
+        self._keep(_open(self._gate, self.window))
         try:
             return super().map(task, parameters, wait_for)
         finally:
@@ -109,10 +110,14 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         """Start a task run on the running event loop."""
         task_run_id = uuid4()
         run = self._run(task, task_run_id, parameters, wait_for, dependencies, self._gate)
+        return LoopFuture(task_run_id, self._keep(run))
+
+    def _keep(self, run: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a coroutine, and hold on to it until its end."""
         running = asyncio.get_running_loop().create_task(run)
         self._runs.add(running)
         running.add_done_callback(self._runs.discard)
-        return LoopFuture(task_run_id, running)
+        return running
 
     async def _run(
         self,
@@ -128,6 +133,13 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
                 await upstream
         async with gate or nullcontext():
             return await run_here(task, parameters, task_run_id, wait_for, dependencies)
+
+
+async def _open(gate: asyncio.Semaphore, window: int) -> None:
+    """Let runs begin one after the other, so that the first ask while the last ones begin."""
+    for _ in range(window):
+        gate.release()
+        await asyncio.sleep(0)
 
 
 async def run_here(
