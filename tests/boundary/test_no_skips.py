@@ -19,7 +19,8 @@ CASES = {
 
 
 def session(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {n: v for n, v in os.environ.items() if n != "NO_SKIPS"}
+    own = ("NO_SKIPS", "PYTEST_ADDOPTS")
+    kept = {n: v for n, v in os.environ.items() if n not in own}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "tests.no_skips", "-p", "no:cacheprovider",
          "-c", os.devnull, f"--rootdir={folder}", str(folder)],
