@@ -157,6 +157,7 @@ def _add_view(commands: Any) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     chosen = _parser().parse_args(arguments)
+    _collect_rarely()
     set_prefect_defaults()
     if chosen.command != "serve":  # there the log is what a person follows
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
