@@ -31,7 +31,7 @@ from tasks.progress import Progress
 from tasks.publishing import Publication, Published, publish_report
 from tasks.run_artifacts import RunArtifacts
 from tasks.run_log import decisions_only
-from tasks.runner import as_is, ended, forget
+from tasks.runner import as_is, ended, forget, under_way
 from tasks.runs import outside_of_tasks, run_context
 from tasks.schemas import (
     OFFLINE,
@@ -106,8 +106,7 @@ class ReportRun:
         """
         options = self.plan.options
         _, runner = run_context()
-        # Some are formatted while others ask.
-        runner.window = self.caps.concurrency * 5 // 4 + 2
+        runner.window = under_way(len(self.batch.topics), self.caps.concurrency)
         slugs = {topic.slug for topic in self.batch.topics}
         self.earlier = EarlierReports(self.place, self.run_id, slugs)
         opened = self.store.opened(

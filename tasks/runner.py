@@ -7,6 +7,7 @@ its own; here they share the flow's loop, and with it one client, one pace and o
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
@@ -133,6 +134,20 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
                 await upstream
         async with gate or nullcontext():
             return await run_here(task, parameters, task_run_id, wait_for, dependencies)
+
+
+def under_way(items: int, calls: int) -> int:
+    """How many items to have under way at once, so that `calls` calls at once are kept busy.
+
+    A few more than that, as some are finished while others ask; and in waves of one size, because
+    a last wave of a few would take as long as a full one.
+
+    Args:
+        items: Items in all, each a chain of calls.
+        calls: Calls that may be made at once.
+    """
+    waves = max(1, items // (calls * 9 // 8 + 1))
+    return max(1, math.ceil(items / waves))
 
 
 async def _open(gate: asyncio.Semaphore, window: int) -> None:
