@@ -6,10 +6,10 @@ and never fails a report.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
-import threading
 from collections import Counter
 from typing import Any, cast
 
@@ -42,18 +42,20 @@ class EarlierReports:
         self._slugs = slugs
         self._runs: dict[str, str] | None = None
         self._problem = ""
-        self._one_at_a_time = threading.Lock()
+        self._listing = asyncio.Lock()
 
-    def find(self, slug: str) -> Earlier | None:
-        """The last report on a topic; None when there was none. Blocks; raises nothing."""
-        with self._one_at_a_time:
+    async def find(self, slug: str) -> Earlier | None:
+        """The last report on a topic; None when there was none. Raises nothing."""
+        async with self._listing:
             if self._runs is None:
-                self._runs = self._listed()
+                self._runs = await asyncio.to_thread(self._listed)
         run_id = self._runs.get(slug)
         if run_id is None:
             return Earlier("", problem=self._problem) if self._problem else None
         try:
-            return self._read(run_id, slug)
+            if self._place.on_network:
+                return await asyncio.to_thread(self._read, run_id, slug)
+            return self._read(run_id, slug)  # quicker than the way to a thread and back
         except (StorageError, ValueError, KeyError, TypeError) as error:
             logger.warning("%s: the report of run %s is not compared: %s", slug, run_id, error)
             return Earlier(run_id, problem="it could not be read")

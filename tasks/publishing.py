@@ -17,8 +17,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel, ValidationError
 
 from tasks.asking import Plan
-from tasks.changes import Changes, changes_markdown, compared
-from tasks.earlier import EarlierReports
+from tasks.changes import Changes, Earlier, changes_markdown, compared
 from tasks.errors import StorageError
 from tasks.policies import LOCAL_STEP
 from tasks.reading import reader_page
@@ -80,7 +79,9 @@ class Publication:
     steps: tuple[StepRecord, ...]
     plan: Plan
     run_id: str
-    earlier: EarlierReports | None = None
+    earlier: Earlier | None = None
+    """The last report on the topic before this one."""
+
     documents: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     """Files of optional formats, by name."""
 
@@ -91,28 +92,23 @@ class Publication:
         """Whether the embedded engine wrote it."""
         return self.plan.model == OFFLINE
 
-    def changes(self, markdown: str) -> Changes:
-        """What changed since the last report on the topic; reads it, and so blocks."""
-        earlier = self.earlier.find(self.refined.topic.slug) if self.earlier else None
-        return compared(earlier, markdown)
-
     def files(
         self,
         markdown: str,
         html: str,
+        changes: Changes,
         *,
         created: datetime,
         flow_run_id: str | None,
-        changes: Changes,
     ) -> dict[str, bytes]:
         """The files of the result directory, the manifest last.
 
         Args:
             markdown: Text of report.md.
             html: Text of report.html.
+            changes: What changed since the last report on the topic.
             created: When the directory is written, UTC.
             flow_run_id: The Prefect flow run.
-            changes: What changed since the last report on the topic.
         """
         refined = self.refined
         said = changes_markdown(changes, refined.topic.title, refined.winner.score)
@@ -184,7 +180,14 @@ def pretty_json(model: BaseModel) -> bytes:
 
 @task(task_run_name="{publication.refined.topic.slug} / publish", **LOCAL_STEP)
 async def publish_report(
-    publication: Publication, place: Place, markdown: str | None = None, html: str | None = None
+    publication: Publication, place: Place, markdown: str, html: str
+) -> Published:
+    """Write one result directory, whole or not at all, and say what is in it."""
+    return await write_report(publication, place, markdown, html)
+
+
+async def write_report(
+    publication: Publication, place: Place, markdown: str = "", html: str = ""
 ) -> Published:
     """Write one result directory, whole or not at all, and say what is in it.
 
@@ -193,18 +196,17 @@ async def publish_report(
     refined, offline = publication.refined, publication.offline
     templates = publication.plan.options.templates
     markdown = markdown or report_markdown(refined, offline=offline)
-    changes = await asyncio.to_thread(publication.changes, markdown)
+    changes = compared(publication.earlier, markdown)
     files = publication.files(
         markdown,
         html or report_html(refined, publication.summary, offline=offline, templates=templates),
+        changes,
         created=datetime.now(UTC),
         flow_run_id=flow_run.get_id(),
-        changes=changes,
     )
     folder = f"{publication.run_id}/{refined.topic.slug}"
-    written = await asyncio.to_thread(place.publish, folder, files, MANIFEST)
     entries = [FileEntry.of(name, body) for name, body in files.items()]
-    if not written:
+    if not await asyncio.to_thread(place.publish, folder, files, MANIFEST):
         _, entries = await asyncio.to_thread(published_already, place, folder)
     return Published(place.path(folder), tuple(entries), changes.count)
 

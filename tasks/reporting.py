@@ -28,7 +28,7 @@ from tasks.llm import Session, use_session
 from tasks.memory import forget_results, rarer_collections
 from tasks.options import ReportOptions
 from tasks.progress import Progress
-from tasks.publishing import Publication, Published, publish_report
+from tasks.publishing import Publication, Published, publish_report, write_report
 from tasks.run_artifacts import RunArtifacts
 from tasks.run_log import decisions_only
 from tasks.runner import as_is, ended, forget, under_way
@@ -161,11 +161,10 @@ class ReportRun:
         await self.note()
 
     async def _publish(self, refined: Refined) -> ReportResult:
-        """Summarize, format and write a report; one task run when its summary is there already."""
+        """Summarize, format and write a report; no task runs when its summary is there already."""
         topic, offline = refined.topic, self.plan.model == OFFLINE
         ask = summary_ask(self.plan, topic, refined.winner.text)
-        markdown: Any = None
-        html: Any = None
+        formatted: tuple[Any, Any] | None = None
         summary = await self.store.kept(ask)
         if summary:
             self.session.ledger.reused(topic.slug)
@@ -182,6 +181,7 @@ class ReportRun:
                 templates=self.plan.options.templates,
             )
             steps = (*refined.steps, step_record(ask, summary, 0, cached=cached))
+            formatted = markdown, html
         formatting = begin_formats(
             self.plan.options.formats, refined, summary.text, offline=offline
         )
@@ -193,17 +193,18 @@ class ReportRun:
             steps,
             self.plan,
             self.run_id,
-            earlier=self.earlier,
+            earlier=await self.earlier.find(topic.slug) if self.earlier else None,
             documents=documents,
             warnings=warnings,
         )
-        writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
-            as_is(publication),
-            as_is(self.place),
-            markdown,
-            html,
-        )
-        written: Published = await ended(writing)
+        written: Published
+        if formatted:
+            writing: Any = publish_report.submit(  # pyright: ignore[reportUnknownMemberType]
+                as_is(publication), as_is(self.place), *formatted
+            )
+            written = await ended(writing)
+        else:
+            written = await write_report(publication, self.place)
         self.published[topic.slug] = written.files
         spent = self.session.ledger.items[topic.slug]
         published = ReportResult(

@@ -16,6 +16,7 @@ import pytest
 
 from flows.cli import main
 from tasks.asking import Plan
+from tasks.changes import compared
 from tasks.options import ReportOptions
 from tasks.publishing import Publication, publish_run
 from tasks.schemas import (
@@ -64,9 +65,9 @@ def publish(output: Path, count: int = 3, *, failed: int = 1, run_id: str = RUN)
         files = publication.files(
             draft.text,
             "<p>Text.</p>",
+            compared(None, draft.text),
             created=NOW,
             flow_run_id="f",
-            changes=publication.changes(draft.text),
         )
         place.publish(f"{run_id}/{topic.slug}", files, MANIFEST)
         published[topic.slug] = [FileEntry.of(name, body) for name, body in files.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -173,13 +174,13 @@ def test_the_newest_finished_run_that_has_the_topic_counts(tmp_path: Path) -> No
     add_run(tmp_path, RUN, "tides")
     (tmp_path / "index.html").write_text("")
     reports = EarlierReports(LocalPlace(tmp_path), RUN, {"tides", "rust", "new"})
-    found = reports.find("tides")
+    found = asyncio.run(reports.find("tides"))
     assert found is not None
     assert (found.run_id, found.score, found.markdown) == ("20261105T000000Z-2", 7.5, OLD)
-    older = reports.find("rust")
+    older = asyncio.run(reports.find("rust"))
     assert older is not None
     assert older.run_id == "20261101T000000Z-1"
-    assert reports.find("new") is None
+    assert asyncio.run(reports.find("new")) is None
 
 
 def test_of_runs_begun_in_the_same_second_the_later_counts(tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_of_runs_begun_in_the_same_second_the_later_counts(tmp_path: Path) -> No
         add_run(tmp_path, f"20261101T000009Z{run_id}", "tides")
         about = {"run_id": run_id, "started": f"2026-11-01T00:00:{began}Z"}
         (tmp_path / f"20261101T000009Z{run_id}" / "batch.json").write_text(json.dumps(about))
-    found = EarlierReports(LocalPlace(tmp_path), RUN, {"tides"}).find("tides")
+    found = asyncio.run(EarlierReports(LocalPlace(tmp_path), RUN, {"tides"}).find("tides"))
     assert found is not None
     assert found.run_id == "20261101T000009Z-a"
 
@@ -200,14 +201,17 @@ def test_runs_are_listed_once_however_many_topics_there_are(tmp_path: Path) -> N
         add_run(tmp_path, f"2026110{n}T000000Z-1", "topic-1")
     place = Counting(tmp_path)
     reports = EarlierReports(place, RUN, slugs)
-    for slug in slugs:
-        reports.find(slug)
+
+    async def find_all() -> None:
+        await asyncio.gather(*map(reports.find, slugs))
+
+    asyncio.run(find_all())
     assert place.asked == {"names": 4, "read": 2}
 
     for n in range(MAX_RUNS + 20):
         (tmp_path / f"20260101T{n:06d}Z-1").mkdir()
     place = Counting(tmp_path)
-    EarlierReports(place, RUN, slugs).find("topic-2")
+    asyncio.run(EarlierReports(place, RUN, slugs).find("topic-2"))
     assert place.asked == {"names": MAX_RUNS + 1}
 
 
@@ -226,7 +230,7 @@ def test_what_cannot_be_read_is_said_and_harms_nothing(tmp_path: Path, broken: s
         (folder / "report.md").write_text("x" * 4_000_001)
     place = Counting(tmp_path)
     place.broken = broken
-    found = EarlierReports(place, RUN, {"tides"}).find("tides")
+    found = asyncio.run(EarlierReports(place, RUN, {"tides"}).find("tides"))
     changes = compared(found, OLD)
     assert changes.count.state == "unknown"
     assert summary_of(changes).startswith("No comparison with ")
@@ -237,4 +241,4 @@ def test_an_earlier_directory_without_manifest_is_none(tmp_path: Path) -> None:
     """A directory that was never completed does not count as an earlier report."""
     add_run(tmp_path, "20261101T000000Z-1", "tides")
     (tmp_path / "20261101T000000Z-1" / "tides" / "manifest.json").unlink()
-    assert EarlierReports(LocalPlace(tmp_path), RUN, {"tides"}).find("tides") is None
+    assert asyncio.run(EarlierReports(LocalPlace(tmp_path), RUN, {"tides"}).find("tides")) is None
