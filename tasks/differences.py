@@ -152,18 +152,33 @@ def _anchors(
 
 
 def _longest(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The longest common subsequence of two short sequences."""
-    table = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
-    for i in range(len(old) - 1, -1, -1):
-        row, below = table[i], table[i + 1]
-        for j in range(len(new) - 1, -1, -1):
-            row[j] = below[j + 1] + 1 if old[i] == new[j] else max(below[j], row[j + 1])
+    """The longest common subsequence of two short sequences.
+
+    Bit-parallel (Hyyrö 2004): in the row of each place in `old` bit k is set where the
+    subsequence grows by one when `new` from the end is taken to be k + 1 long instead of k.
+    """
+    width = len(new)
+    everything = (1 << width) - 1
+    places: dict[str, int] = {}
+    for k, word in enumerate(reversed(new)):
+        places[word] = places.get(word, 0) | 1 << k
+    free = everything
+    rows = [0]
+    for word in reversed(old):
+        hit = free & places.get(word, 0)
+        free = (free + hit | free - hit) & everything
+        rows.append(free ^ everything)
+    rows.reverse()
+
+    def longest(i: int, j: int) -> int:
+        return (rows[i] & ((1 << width - j) - 1)).bit_count()
+
     i = j = 0
-    while i < len(old) and j < len(new):
+    while i < len(old) and j < width:
         if old[i] == new[j]:
             yield i, j
             i, j = i + 1, j + 1
-        elif table[i + 1][j] >= table[i][j + 1]:
+        elif longest(i + 1, j) >= longest(i, j + 1):
             i += 1
         else:
             j += 1

@@ -40,6 +40,7 @@ _BARE_LINK = re.compile(
     re.IGNORECASE,
 )
 _ORDINARY_LINK = re.compile(r"https?://[a-z0-9.-]+(?:/[A-Za-z0-9/._~-]*)?\Z")
+_PLAIN = re.compile(r"(?:[^\W_]|[ ,.;?()'\"/])+")
 _TASK = re.compile(r"\[[ xX]\]\s")
 
 
@@ -134,8 +135,12 @@ def parse(text: str) -> Parsed:
 
 @cache
 def _parser() -> MarkdownIt:
+    unused = dict.fromkeys(("strikethrough_single_tilde", "tasklists", "store_labels"), False)
     parser = MarkdownIt(
-        "commonmark", {"html": False, "maxNesting": MAX_NESTING}, renderer_cls=_SafeRenderer
+        "commonmark",
+        # Said, because looking for an option that is not there is slow.
+        {"html": False, "maxNesting": MAX_NESTING, **unused},
+        renderer_cls=_SafeRenderer,
     )
     parser.enable(["table", "strikethrough"]).use(footnote_plugin, inline=False)
     parser.validateLink = lambda url: True  # what may not be linked is decided once: `_allowed`
@@ -145,6 +150,7 @@ def _parser() -> MarkdownIt:
     parser.inline.ruler.at("link", _located(link, "link_open"))
     parser.inline.ruler.at("autolink", _located(autolink, "link_open"))
     parser.inline.ruler.at("image", _located(image, "image"))
+    parser.core.ruler.at("inline", _inline)
     parser.core.ruler.before("footnote_tail", "leaves", _keep_leaves)
     parser.core.ruler.push("reading", _mark_headings_and_tasks)
     parser.add_render_rule("footnote_anchor", _footnote_anchor)
@@ -174,6 +180,18 @@ def _located(rule: Any, kind: str) -> Any:
         return True
 
     return located
+
+
+def _inline(state: StateCore) -> None:
+    """Read inline text; words without markup, as in most cells and headings, need no rules."""
+    for token in state.tokens:
+        if token.type != "inline":
+            continue
+        if _PLAIN.fullmatch(token.content):
+            token.children = [Token("text", "", 0, content=token.content)]
+        else:
+            token.children = []
+            state.md.inline.parse(token.content, state.md, state.env, token.children)
 
 
 def _keep_leaves(state: StateCore) -> None:

@@ -11,7 +11,10 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
+from tasks.markdown_tree import parsed
 from tasks.rendering import report_html
 from tests.unit.test_rendering import ATTRIBUTES, TAGS, refined
 
@@ -315,3 +318,21 @@ def test_examples_one_after_another_leave_the_page_whole(texts: list[str]) -> No
 def test_constructs_become_what_the_specifications_say(text: str, html: str) -> None:
     """Each sort of construct arrives as the element it stands for; raw HTML as text."""
     assert html in report_html(refined(f"# Report\n\n{text}"), "s", offline=False)
+
+
+PIECES = st.sampled_from([*"ab1éß中 ,.;?()'\"/_*&\n", "http://", "word "])
+
+
+@given(st.lists(PIECES).map("".join))
+@settings(max_examples=300)
+def test_words_without_markup_read_as_by_the_rules(words: str) -> None:
+    """The short way for plain words gives the tokens that the rules give."""
+    tokens = [token for token in parsed(words).tokens if token.type == "inline"]
+    by_rules = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for token in tokens:
+        [inline] = by_rules.parseInline(token.content)
+        assert _shown(token.children) == _shown(inline.children)
+
+
+def _shown(tokens: list[Token] | None) -> list[tuple[str, str, int]]:
+    return [(token.type, token.content, token.level) for token in tokens or ()]
