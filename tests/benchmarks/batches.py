@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from tests.benchmarks.bench import Bench, Figure, Side, first_asked, last_answered, names
+from tests.benchmarks.opening import opened
 
 CALLS = 7
 """Calls of a report whose scores go 6, 7, 8."""
@@ -92,6 +93,7 @@ def large(bench: Bench) -> list[Figure]:
             per_topic.append(result["duration_s"] / count)
             peak.append(run.peak_mb)
             drain = run.began + run.seconds - last_answered(log)
+    opens = ", ".join(f"{what} {took:.1f} s" for what, took in opened(bench.api_url).items())
     growth = 1024 * (peak[1] - peak[0]) / 4500
     return [
         Figure(
@@ -101,4 +103,5 @@ def large(bench: Bench) -> list[Figure]:
         ),
         Figure("… growth of the flow process a topic", f"{growth:.0f} KiB", "at most 60"),
         Figure("… from the last answer to exit", f"{drain:.1f} s", "under 10 s"),
+        Figure("… opened in the Prefect UI", opens, "it opens"),
     ]
