@@ -114,6 +114,7 @@ class BatchRun(ReportRun):
             self.held[topic.slug] = error
             return None
         self.held.pop(topic.slug, None)
+        self.reviewed.add(topic.slug)
         return refined, summary.text
 
     async def note(self) -> None:

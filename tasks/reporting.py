@@ -87,6 +87,7 @@ class ReportRun:
         )
         self.earlier: EarlierReports | None = None
         self.held: dict[str, Exception] = {}
+        self.reviewed: set[str] = set()  # topics whose summary was read, and counted, before
         self.results: dict[str, ReportResult] = {}
         self.published: dict[str, tuple[FileEntry, ...]] = {}
         self.warnings: list[str] = []
@@ -167,7 +168,8 @@ class ReportRun:
         formatted: tuple[Any, Any] | None = None
         summary = await self.store.kept(ask)
         if summary:
-            self.session.ledger.reused(topic.slug)
+            if topic.slug not in self.reviewed:
+                self.session.ledger.reused(topic.slug)
             steps = (*refined.steps, step_record(ask, summary, 0, cached=True))
         else:
             markdown = format_as_markdown.submit(  # pyright: ignore[reportUnknownMemberType]

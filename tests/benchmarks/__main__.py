@@ -38,6 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side, default 3")
+    parser.add_argument(
+        "--check", action="store_true", help="end with status 1 when a stable ratio is missed"
+    )
     chosen = parser.parse_args()
     unknown = set(chosen.names) - BENCHMARKS.keys()
     if unknown:
@@ -55,6 +58,10 @@ def main() -> None:
     _print("| what | measured | wanted |\n| --- | --- | --- |")
     for figure in found:
         _print(f"| {figure.what} | {figure.measured} | {figure.wanted} |")
+    if chosen.check:
+        guarded = [figure for figure in found if figure.guarded]
+        assert guarded, "none of these benchmarks has a figure to check"
+        sys.exit(any(figure.missed for figure in guarded))
 
 
 def _tell(line: str) -> None:

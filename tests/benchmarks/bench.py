@@ -21,11 +21,21 @@ from tests.services.processes import endpoint_process, prefect_server
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table."""
+    """One line of the table.
+
+    Attributes:
+        what: What was measured.
+        measured: What came out.
+        wanted: What it should be.
+        guarded: Whether it is a ratio so stable that `--check` fails when it is missed.
+        missed: Whether it was missed.
+    """
 
     what: str
     measured: str
     wanted: str = ""
+    guarded: bool = False
+    missed: bool = False
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """One batch in one process, and split over several: `python -m tests.benchmarks.shards`.
 
-Each run is a process of its own, measured from start to exit with all that it starts; Prefect's
-server and the endpoint run apart, on the same cores.
+Each run is a process of its own, measured from start to exit with all that it starts, or with the
+workers that run its shards; Prefect's server and the endpoint run apart, on the same cores.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.services.processes import endpoint_process, prefect_server
+from tests.services.cluster import Workers, deploy
+from tests.services.processes import CommandLine, endpoint_process, prefect_server
 
 CALLS_A_TOPIC = 7
 
@@ -33,6 +36,9 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=100)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--pool", action="store_true", help="a process pool of the batch instead of workers"
+    )
     parser.add_argument("--inside", type=json.loads, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.inside:
@@ -82,37 +88,60 @@ def measured(
         "topics": topics,
         "processes": count,
         "concurrency": chosen.concurrency,
+        "pool": chosen.pool,
     }
     with prefect_server(folder) as api_url:  # one that still works at the last run would count
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.shards", "--inside", json.dumps(inside)],
-            env={**environment, "PREFECT_API_URL": api_url},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with workers(folder, api_url, environment, 0 if chosen.pool or count == 1 else count):
+            began = time.monotonic()
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.benchmarks.shards", "--inside", json.dumps(inside)],
+                env={**environment, "PREFECT_API_URL": api_url},
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            wall = time.monotonic() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = json.loads(done.stdout)
     assert told["made"] == topics * CALLS_A_TOPIC, told
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"wall": wall, "batch": told["duration_s"], "cpu": cpu}
 
 
-def run_inside(folder: str, topics: int, processes: int, concurrency: int) -> None:
+@contextmanager
+def workers(folder: Path, api_url: str, environment: dict[str, str], count: int) -> Generator[None]:
+    """So many workers that look for shards, and end with all that they started."""
+    if not count:
+        yield
+        return
+    deploy(api_url)
+    command = CommandLine(folder, api_url, environment["OPENAI_BASE_URL"])
+    found = Workers(command, folder)
+    try:
+        found.keep(count)
+        yield
+    finally:
+        found.end()
+
+
+def run_inside(folder: str, topics: int, processes: int, concurrency: int, *, pool: bool) -> None:
     """The measured process itself."""
     from prefect.task_runners import ProcessPoolTaskRunner
 
     from flows import report_batch
 
     flow: Any = report_batch
-    if processes > 1:
+    options: dict[str, Any] = {"store": f"{folder}/store", "concurrency": concurrency}
+    if processes > 1 and not pool:
+        options["shards"] = processes
+    elif processes > 1:
         flow = flow.with_options(task_runner=ProcessPoolTaskRunner(max_workers=processes))
     result = asyncio.run(
         flow(
             topics=[f"Topic number {n}" for n in range(topics)],
             model="gpt-5-mini",
             output=f"{folder}/reports",
-            options={"store": f"{folder}/store", "concurrency": concurrency},
+            options=options,
         )
     )
     assert result.status == "complete", result.error
