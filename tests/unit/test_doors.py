@@ -15,7 +15,7 @@ LAYERS = [
     # Nothing of this project below them.
     {"forms"},
     {"budget", "connections", "environment", "markdown_tree", "media_types", "memory"}
-    | {"offline_phrases", "pacing", "run_log", "runner", "schemas", "tracing"},
+    | {"offline_phrases", "pacing", "run_log", "runner", "schemas", "telling", "tracing"},
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
     {"branches", "interruption", "s3", "strict"},
