@@ -1,0 +1,33 @@
+"""Bounds on time that mean the same on every machine: seconds of a quick one, and more of a slow.
+
+What a fixed piece of work takes right before and after tells how slow this machine is just now.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+WORK = 300_000
+WORK_S = 0.018
+"""CPU that the piece of work takes on the machine whose seconds the bounds are."""
+
+
+@contextmanager
+def within(seconds: float, clock: Callable[[], float] = time.process_time) -> Generator[None]:
+    """AssertionError when what is done inside takes longer than `seconds` of a quick machine."""
+    before = _work()
+    began = clock()
+    yield
+    took = clock() - began
+    slowness = max(1.0, before / WORK_S, _work() / WORK_S)
+    assert took < seconds * slowness, f"{took:.2f} s, {seconds} allowed, times {slowness:.1f}"
+
+
+def _work() -> float:
+    began, total = time.process_time(), 0
+    for number in range(WORK):
+        total += number
+    assert total
+    return time.process_time() - began
