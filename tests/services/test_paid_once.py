@@ -217,8 +217,8 @@ def _mounted(folder: Path, size: str) -> bool:
 
 @pytest.fixture
 def small_disk(command: CommandLine) -> Iterator[bool]:
-    """The store on a disk of 1.6 MB; False where nothing can be mounted."""
-    mounted = _mounted(command.store, "1600k")
+    """The store on a disk of 1 MB; False where nothing can be mounted."""
+    mounted = _mounted(command.store, "1000k")
     yield mounted
     if mounted:
         subprocess.run(["umount", str(command.store)], check=True)
