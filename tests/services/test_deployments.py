@@ -41,7 +41,7 @@ from tests.services.processes import (
     prefect_server,
     wait_until,
 )
-from tests.services.test_pages import CHROMIUM, QUIET
+from tests.services.test_pages import CHROMIUM, QUIET, expect
 
 pytestmark = pytest.mark.services
 
@@ -214,7 +214,7 @@ def test_a_run_from_the_command_line_leaves_its_reports_where_it_is_told(house: 
 
 def test_a_run_is_filled_in_and_started_in_the_browser(house: House) -> None:
     """The form refuses a value out of bounds, offers saved endpoints, and starts a run."""
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import sync_playwright
 
     block = LLMEndpoint(
         base_url=house.base_url, api_key=SecretStr(KEY), model="picked-model", prices={}
@@ -240,9 +240,11 @@ def test_a_run_is_filled_in_and_started_in_the_browser(house: House) -> None:
         page.locator(".p-select-option", has_text="house").click()
         parameter("max_iterations").locator("input").fill("11")
         page.get_by_role("button", name="Submit").click()
-        expect(page.get_by_text("11 is greater than the maximum of 10").first).to_be_visible()
+        refusal = page.get_by_text("11 is greater than the maximum of 10")
+        expect(refusal.first).to_be_visible()
         assert runs_of(house, deployment, "Vertical farming") == []
         parameter("max_iterations").locator("input").fill("2")
+        expect(refusal).to_have_count(0)  # before, the form still holds what was refused
         page.get_by_role("button", name="Submit").click()
         wait_until(lambda: runs_of(house, deployment, "Vertical farming"), every=0.3)
         [run] = runs_of(house, deployment, "Vertical farming")
