@@ -1,11 +1,12 @@
 """What a run shows in the Prefect UI beside its task runs: artifacts, in versions under one key.
 
-An artifact that cannot be written costs a warning, never the run. Untrusted text is quoted or
-escaped: no image, no raw HTML and no link of it reaches the UI.
+An artifact that cannot be written in time costs a warning, never the run. Untrusted text is quoted
+or escaped: no image, no raw HTML and no link of it reaches the UI.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -31,6 +32,8 @@ PROGRAM_KEY = "branches-program"
 RESULT_KEY = "branches-result"
 MOST_SHOWN = 200_000
 """Characters of one text in an artifact; the whole is in the result."""
+PATIENCE_S = 30.0
+"""Seconds for which a run waits until the server has taken an artifact."""
 
 
 async def show_markdown(key: str, markdown: str, description: str) -> None:
@@ -59,7 +62,8 @@ async def begin_progress(key: str, description: str) -> UUID | None:
 async def move_progress(shown: UUID, percent: float, description: str) -> bool:
     """Move a progress bar; whether that went well."""
     try:
-        await aupdate_progress_artifact(shown, percent, description)
+        async with asyncio.timeout(PATIENCE_S):
+            await aupdate_progress_artifact(shown, percent, description)
     except Exception as error:  # the API is away, say: the next move will tell
         logger.debug("progress is not shown in the UI: %s", type(error).__name__)
         return False
@@ -105,7 +109,8 @@ def quoted(value: Any) -> str:
 
 async def _shown(key: str, showing: Awaitable[UUID]) -> UUID | None:
     try:
-        return await showing
+        async with asyncio.timeout(PATIENCE_S):
+            return await showing
     except Exception as error:  # whatever it is, the run goes on
         logger.warning("%s is not shown in the UI: %s", key, type(error).__name__)
         return None

@@ -261,16 +261,24 @@ def test_the_progress_moves_while_the_batch_runs(
     assert moves[-1] == 100
 
 
+async def _refuse(*_: Any, **__: Any) -> UUID:
+    raise ConnectionError("no artifacts today")
+
+
+async def _never_answer(*_: Any, **__: Any) -> UUID:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("fault", [_refuse, _never_answer])
+@pytest.mark.parametrize("missing", [["create_markdown", "create_table"], ["create_progress"]])
 def test_an_artifact_that_cannot_be_written_costs_nothing(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, missing: list[str], fault: Any
 ) -> None:
-    """A server that refuses artifacts costs warnings, and the reports are published."""
-
-    async def refuse(*_: Any, **__: Any) -> UUID:
-        raise ConnectionError("no artifacts today")
-
-    for name in ("markdown", "table", "progress"):
-        monkeypatch.setattr(showing, f"acreate_{name}_artifact", refuse)
+    """A server that refuses artifacts, or keeps them waiting, costs warnings and no report."""
+    for name in (*missing, "update_progress"):
+        monkeypatch.setattr(showing, f"a{name}_artifact", fault)
+    monkeypatch.setattr(showing, "PATIENCE_S", 0.2)
     result = bench.run(None, ["Tidal power"])
     assert result.status == "complete"
     assert (Path(result.run_directory) / "batch.json").exists()
