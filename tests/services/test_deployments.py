@@ -305,7 +305,7 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
     """With the nightly deployment's limit a run that comes too early is cancelled, and says why."""
     nightly = house.client.read_deployment_by_name("report-batch/nightly")
     before = len(asked(house.log))
-    every = IntervalSchedule(interval=timedelta(seconds=2))
+    every = IntervalSchedule(interval=timedelta(seconds=4))  # a run takes longer to start and work
     parameters = {
         "topics": ["Night trains"],
         "topics_file": None,
@@ -319,9 +319,11 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
         found = house.client.read_flow_runs(flow_run_filter=FlowRunFilter(deployment_id=only))
         return [run.state_name or "" for run in found]
 
-    wait_until(lambda: {"Completed", "Cancelled"} <= set(states()), every=0.3)
-    assert states().count("Running") <= 1
-    house.client.delete_deployment_schedule(nightly.id, created.id)
+    try:
+        wait_until(lambda: {"Completed", "Cancelled"} <= set(states()), every=0.3)
+        assert states().count("Running") <= 1
+    finally:
+        house.client.delete_deployment_schedule(nightly.id, created.id)
     wait_until(lambda: not {"Pending", "Running"} & set(states()), every=0.3)
     assert len(asked(house.log)) == before + 7
     assert list((house.home / "nightly").glob("*/*/manifest.json"))
