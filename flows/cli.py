@@ -12,10 +12,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from flows.arguments import parser
 from tasks.environment import set_prefect_defaults
 
 if TYPE_CHECKING:
@@ -23,140 +22,10 @@ if TYPE_CHECKING:
 
 EXIT_COMPLETE, EXIT_BAD_INPUT, EXIT_PARTIAL, EXIT_STOPPED = 0, 2, 3, 4
 
-EXAMPLES = """examples:
-  llm-reports run "Edge computing" "Tidal power" --model offline
-  llm-reports run --topics-file topics.yaml --output reports --budget 2.50
-  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 llm-reports run "Rust" --model qwen3
-  llm-reports view reports
-  llm-reports verify reports
-
-exit status of run: 0 every report published, 2 bad input or configuration, 3 some reports failed,
-4 stopped early with paid work kept, 130/143 interrupted. The same command again goes on."""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="llm-reports",
-        description="Topics in, finished and quality-checked reports out.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    with suppress(PackageNotFoundError):  # a checkout that is not installed
-        parser.add_argument("--version", action="version", version=version("prefect-llm-reports"))
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="write, refine and publish reports")
-    run.add_argument("topics", nargs="*", metavar="TOPIC", help="what to report on")
-    run.add_argument("--topics-file", metavar="F", help="topics as .txt, .yaml, .json or .csv")
-    run.add_argument("--output", metavar="DIR", default="reports", help="default: reports")
-    run.add_argument("--model", metavar="M", help="model name, or offline for no LLM at all")
-    run.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
-    run.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
-    run.add_argument("--max-iterations", metavar="N", type=int, default=3, help="default: 3")
-    run.add_argument(
-        "--quality-threshold", metavar="N", type=float, default=8, help="1 to 10, default: 8"
-    )
-    run.add_argument("--concurrency", metavar="N", type=int, help="calls at once, default: 8")
-    run.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
-    run.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
-    run.add_argument(
-        "--format",
-        metavar="F",
-        dest="formats",
-        action="append",
-        choices=("pdf", "docx"),
-        help="pdf or docx, beside Markdown and HTML; may be repeated",
-    )
-    run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-    _branches_parser(commands.add_parser("branches", help="put inputs to parallel branches"))
-    _draw_parser(commands.add_parser("draw", help="draw a program of branches, or the report flow"))
-    _add_serve(commands)
-    _add_verify(commands)
-    _add_view(commands)
-    return parser
-
-
-def _branches_parser(branches: argparse.ArgumentParser) -> None:
-    branches.add_argument("queries", nargs="*", metavar="QUERY", help="what to answer")
-    branches.add_argument(
-        "--queries-file", metavar="F", help="inputs as .txt, .yaml, .json or .csv, for a batch"
-    )
-    branches.add_argument(
-        "--branches-file",
-        metavar="F",
-        help="the branches as .yaml or .json; without it two that think and answer",
-    )
-    branches.add_argument(
-        "--merge",
-        choices=("all", "best", "vote", "concat", "synthesize", "any"),
-        help="what becomes of the answers, default: all",
-    )
-    branches.add_argument(
-        "--output", metavar="DIR", help="result directories of a batch, default: answers"
-    )
-    _calling_arguments(branches)
-    branches.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-
-
-def _calling_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="M", help="model name, or offline for no LLM at all")
-    parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
-    parser.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
-    parser.add_argument("--concurrency", metavar="N", type=int, help="calls at once")
-    parser.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
-    parser.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
-
-
-def _draw_parser(draw: argparse.ArgumentParser) -> None:
-    draw.add_argument(
-        "what",
-        nargs="?",
-        choices=("report-batch", "parallel-branches"),
-        default="parallel-branches",
-        help="default: parallel-branches",
-    )
-    draw.add_argument("--branches-file", metavar="F", help="the branches as .yaml or .json")
-    draw.add_argument(
-        "--merge", choices=("all", "best", "vote", "concat", "synthesize", "any"), help="the merge"
-    )
-    draw.add_argument("--output", metavar="FILE.svg", help="default: standard output")
-
-
-def _add_serve(commands: Any) -> None:
-    serve = commands.add_parser(
-        "serve", help="serve the deployments on this machine, without a work pool"
-    )
-    serve.add_argument(
-        "--topics-file",
-        metavar="F",
-        help="topics of the nightly and weekly deployments; default: those that are shipped",
-    )
-
-
-def _add_verify(commands: Any) -> None:
-    verify = commands.add_parser(
-        "verify",
-        help="check that published files are whole and unaltered",
-        epilog="exit status: 0 all good, 1 something missing, altered, extra or unfinished, 2 bad"
-        " input",
-    )
-    verify.add_argument(
-        "directory", metavar="DIR", help="an output folder, a run or a result directory; s3 too"
-    )
-    verify.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-
-def _add_view(commands: Any) -> None:
-    view = commands.add_parser("view", help="read reports in the browser")
-    view.add_argument(
-        "directory", metavar="DIR", nargs="?", default="reports", help="default: reports"
-    )
-    view.add_argument("--port", metavar="N", type=int, default=0, help="default: any free one")
-    view.add_argument("--no-browser", action="store_true", help="only print the address")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    chosen = _parser().parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     _collect_rarely()
     set_prefect_defaults()
     if chosen.command != "serve":  # there the log is what a person follows

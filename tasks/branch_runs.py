@@ -33,11 +33,12 @@ from tasks.llm import Session
 from tasks.memory import forget_results, rarer_collections
 from tasks.policies import LOCAL_STEP
 from tasks.progress import progress_of_caller
-from tasks.publishing import BATCH, MANIFEST, pretty_json, publish_index
+from tasks.publishing import pretty_json
+from tasks.run_index import publish_index
 from tasks.run_log import decisions_only
 from tasks.runner import ended, forget
 from tasks.runs import new_run_id, outside_of_tasks, run_context
-from tasks.schemas import OFFLINE, Calls, ErrorReport, canonical_json
+from tasks.schemas import BATCH, MANIFEST, OFFLINE, Calls, ErrorReport, canonical_json
 from tasks.settings import Settings
 from tasks.showing import show_program
 from tasks.storage import Place

@@ -16,8 +16,8 @@ from prefect.transactions import BaseTransaction
 
 from tasks.forms import Lines
 from tasks.markdown_tree import one_line
-from tasks.publishing import BATCH
 from tasks.runner import EventLoopTaskRunner
+from tasks.schemas import BATCH
 from tasks.storage import Place
 
 NAME_LENGTH = 60

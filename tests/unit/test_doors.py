@@ -24,6 +24,7 @@ LAYERS = [
     {"earlier", "pages", "prompts"},
     {"rendering"},
     {"reading", "run_pages"},
+    {"run_index"},
     {"document", "file_schemas", "page_templates", "verifying"},
     {"pdf", "word"},
     # The LLM boundary and the store of answers.
@@ -108,7 +109,7 @@ def test_tasks_are_declared_in_the_upper_layers() -> None:
 def test_the_command_line_imports_nothing_heavy() -> None:
     """`llm-reports --help` needs neither Prefect nor openai nor pydantic."""
     code = (
-        "import sys, flows.cli; flows.cli._parser();"
+        "import sys, flows.cli; flows.cli.parser();"
         "print([m for m in ('prefect', 'openai', 'pydantic', 'jinja2') if m in sys.modules])"
     )
     done = subprocess.run(
