@@ -35,7 +35,7 @@ from tests.services.processes import (
 
 pytestmark = pytest.mark.services
 
-KILLS = int(os.environ.get("PAID_ONCE_KILLS", "6"))
+KILLS = int(os.environ.get("PAID_ONCE_KILLS", "10"))
 SEED = int(os.environ.get("PAID_ONCE_SEED", "20261122"))
 CONCURRENCY = 4
 MOST_IN_FLIGHT = 4

@@ -25,7 +25,7 @@ from tests.services.processes import (
 
 pytestmark = pytest.mark.services
 
-KILLS = int(os.environ.get("PUBLICATION_KILLS", "5"))
+KILLS = int(os.environ.get("PUBLICATION_KILLS", "8"))
 SEED = int(os.environ.get("PUBLICATION_SEED", "20261122"))
 TOPICS = [f"Topic {number}" for number in range(1, 31)]
 
