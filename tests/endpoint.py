@@ -43,6 +43,7 @@ from typing import Any, Self, TextIO
 
 from tests import answers, faults, wire
 from tests.faults import Reply
+from tests.pace import PATIENCE_S
 
 __all__ = ["Endpoint", "Reply", "Request"]
 
@@ -210,8 +211,11 @@ class Endpoint:
         with self._changed:
             self._rules.append(_Rule(reply=reply, step=step, topic=topic, left=left, when=when))
 
-    def wait_until(self, true: Callable[[], bool], timeout: float = 10.0) -> None:
-        """Wait until this holds; it is asked again whenever a request arrives or is answered."""
+    def wait_until(self, true: Callable[[], bool], timeout: float = PATIENCE_S) -> None:
+        """Wait until this holds; it is asked again whenever a request arrives or is answered.
+
+        A TimeoutError after `timeout` seconds.
+        """
         with self._changed:
             if not self._changed.wait_for(true, timeout):
                 raise TimeoutError(f"not true after {timeout} s and {len(self._requests)} requests")

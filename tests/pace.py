@@ -11,6 +11,13 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+PATIENCE_S = 120.0
+"""Seconds that anything may take to start, to happen or to end before a test gives it up.
+
+Twice as many as a Prefect server may stand still with SQLite: when it frees the cursor of a failed
+statement, its event loop waits for that connection's mutex; another thread holds it while it waits
+for a lock on the database, 60 s at most, whose holder waits for the event loop to commit.
+"""
 WORK = 300_000
 WORK_S = 0.018
 """CPU that the piece of work takes on the machine whose seconds the bounds are."""

@@ -324,9 +324,7 @@ def test_a_signal_ends_all_shards(bench: Bench) -> None:
             progress_of_caller.set(progress)
             flow: Any = report_batch.with_options(task_runner=ThreadPoolTaskRunner(max_workers=2))
             running = asyncio.ensure_future(flow(**given))
-            await asyncio.to_thread(
-                endpoint.wait_until, lambda: len(endpoint.requests) == 2, timeout=60
-            )
+            await asyncio.to_thread(endpoint.wait_until, lambda: len(endpoint.requests) == 2)
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.to_thread(until_heeded, bench)
             endpoint.release()
@@ -369,9 +367,7 @@ def test_a_retried_batch_takes_over_the_shards_that_are_at_work(bench: Bench) ->
                 first = asyncio.ensure_future(
                     run_flow(flow, flow_run=made, parameters=given, return_type="state")
                 )
-                await asyncio.to_thread(
-                    endpoint.wait_until, lambda: len(endpoint.requests) == 2, timeout=60
-                )
+                await asyncio.to_thread(endpoint.wait_until, lambda: len(endpoint.requests) == 2)
                 with pytest.MonkeyPatch.context() as dead:  # a killed process withdraws nothing
                     dead.setattr(Desk, "withdraw", lambda *_: None)
                     first.cancel()
@@ -418,9 +414,7 @@ def test_a_signal_cancels_the_runs_of_shards(bench: Bench) -> None:
             async with hands:
                 flow: Any = report_batch
                 running = asyncio.ensure_future(flow(**given))
-                await asyncio.to_thread(
-                    endpoint.wait_until, lambda: len(endpoint.requests) == 1, timeout=60
-                )
+                await asyncio.to_thread(endpoint.wait_until, lambda: len(endpoint.requests) == 1)
                 os.kill(os.getpid(), signal.SIGTERM)
                 await asyncio.to_thread(until_heeded, bench, 1)
                 endpoint.release()

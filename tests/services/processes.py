@@ -24,8 +24,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 120.0
-"""Seconds that anything on a busy two-core machine may take to start or to end."""
+from tests.pace import PATIENCE_S
+
 EMPTY_DATABASE = (
     Path(tempfile.gettempdir()) / f"llm-reports-tests-{os.getuid()}" / f"{version('prefect')}.db"
 )

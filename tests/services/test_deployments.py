@@ -31,9 +31,9 @@ from prefect.states import AwaitingRetry, Cancelling
 from pydantic import SecretStr
 
 from tasks.blocks import LLMEndpoint
+from tests.pace import PATIENCE_S
 from tests.services.checker import answered, asked
 from tests.services.processes import (
-    PATIENCE_S,
     end,
     endpoint_process,
     free_port,

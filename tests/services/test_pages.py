@@ -20,7 +20,7 @@ from tasks.reading import reader_page
 from tasks.rendering import history_json, report_html, report_markdown, summary_text
 from tasks.run_pages import RunEntry, run_page, runs_page
 from tasks.schemas import Critique, Draft, ErrorReport, Refined, ReportResult, Topic
-from tests.services.processes import PATIENCE_S
+from tests.pace import PATIENCE_S
 from tests.unit.test_rendering import ATTACKS, batch, published, refined
 
 if TYPE_CHECKING:  # only these tests need a browser; collecting the others does not
