@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from tasks.environment import set_prefect_defaults
 
@@ -12,6 +13,8 @@ for name in [
     del os.environ[name]
 os.environ["LLM_REPORTS_BACKOFF_S"] = "0"
 set_prefect_defaults()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # its processes heed Ctrl-C, too
 
 from tasks import completions  # noqa: E402 - after the environment that Prefect reads
 
