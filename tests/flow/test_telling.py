@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections.abc import Generator
 from typing import Any
 
@@ -11,7 +13,9 @@ from prefect.events import Event, emit_event
 from prefect.events.clients import AssertingEventsClient
 from prefect.events.worker import EventsWorker
 
+from tasks import telling
 from tasks.telling import grouped_events
+from tests.services.processes import wait_until
 
 
 class Sent(list[str]):
@@ -106,3 +110,62 @@ def test_what_fails_inside_leaves_nothing_behind(sent: Sent) -> None:
     assert sent == ["before"]
     assert "send" not in vars(EventsWorker.instance())
     assert reached() == ["before"]
+
+
+@pytest.fixture
+def takes(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Generator[threading.Event]:
+    """Once set, the server takes events, twenty a second; a run waits 0.2 s for that."""
+    del sent
+    taking = threading.Event()
+    emit = AssertingEventsClient.emit  # Prefect emits nothing through clients it does not know
+
+    async def slowly(client: AssertingEventsClient, event: Event) -> None:
+        await asyncio.to_thread(taking.wait)
+        await asyncio.sleep(0.05)
+        await emit(client, event)
+
+    monkeypatch.setattr(AssertingEventsClient, "emit", slowly)
+    monkeypatch.setattr(telling, "UNHEARD_S", 0.2)
+    logger = logging.getLogger(telling.__name__)  # it does not pass its lines on
+    logger.addHandler(caplog.handler)
+    yield taking
+    logger.removeHandler(caplog.handler)
+    taking.set()
+
+
+def told(count: int) -> None:
+    """A run that tells so many events."""
+
+    async def run() -> None:
+        with grouped_events():
+            for n in range(count):
+                tell(f"event {n}")
+
+    asyncio.run(run())
+
+
+def test_a_server_that_takes_no_events_does_not_keep_the_process(
+    sent: Sent, takes: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an ended run has still to tell is dropped; what comes later is told."""
+    told(5)
+    wait_until(lambda: "took no more events" in caplog.text)
+    takes.set()
+    tell("after")
+    assert sent == [*(f"event {n}" for n in range(5)), "after"]
+    *before, last = reached()
+    assert last == "after"
+    assert before in ([], ["event 0"])  # the first may have been under way
+    assert f"took no more events: {5 - len(before)} are not told" in caplog.text
+
+
+def test_a_slow_server_is_told_everything(
+    sent: Sent, takes: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As long as it takes events, none is dropped."""
+    takes.set()
+    told(20)
+    assert reached() == sent == [f"event {n}" for n in range(20)]
+    assert "not told" not in caplog.text
