@@ -32,6 +32,7 @@ from tasks.runs import of_a_deployment, report_run_name
 from tasks.schemas import BatchResult, Topic
 from tasks.settings import Settings
 from tasks.sharding import ShardedRun, shards_of
+from tasks.telling import grouped_events
 from tasks.tracing import configure_exporter
 
 Topics = Annotated[list[str | Topic], Lines("With guidance")]
@@ -97,14 +98,16 @@ async def report_batch(
         options=chosen,
         settings=settings,
     )
-    if count := await shards_of(batch):
-        async with ShardedRun(batch, settings, count, endpoint).open() as run:
-            await run.gather(run_shard)
-    else:
-        async with BatchRun(batch, settings).open() as run:
-            refined = refine_report.map(batch.topics, unmapped(as_is(batch.plan)))
-            if chosen.approval:
-                refined = await run.approved(refined)
-            await run.finish_all(refined)
-    ending: Any = report_state(await run.close(), deployed=of_a_deployment())
+    async with grouped_events():
+        if count := await shards_of(batch):
+            async with ShardedRun(batch, settings, count, endpoint).open() as run:
+                await run.gather(run_shard)
+        else:
+            async with BatchRun(batch, settings).open() as run:
+                refined = refine_report.map(batch.topics, unmapped(as_is(batch.plan)))
+                if chosen.approval:
+                    refined = await run.approved(refined)
+                await run.finish_all(refined)
+        result = await run.close()
+    ending: Any = report_state(result, deployed=of_a_deployment())
     return ending

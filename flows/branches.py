@@ -31,6 +31,7 @@ from tasks.runner import EventLoopTaskRunner
 from tasks.runs import branches_run_name, of_a_deployment
 from tasks.settings import Settings
 from tasks.showing import show_result
+from tasks.telling import grouped_events
 from tasks.tracing import configure_exporter
 
 Question = Annotated[str, Field(title="Question")]
@@ -80,10 +81,11 @@ async def parallel_branches(
         BadInput: The request cannot be carried out as it stands; no call was made.
     """
     checked = await _checked([query], None, branches, merge, model, None, endpoint, options)
-    async with BranchRun(checked, Settings()).open() as run:
-        result, _ = await run.answered(checked.inquiries[0])
-    run.interruption.end()
-    await show_result(result)
+    async with grouped_events():
+        async with BranchRun(checked, Settings()).open() as run:
+            result, _ = await run.answered(checked.inquiries[0])
+        run.interruption.end()
+        await show_result(result)
     ending: Any = branches_state(result, deployed=of_a_deployment())
     return ending
 
@@ -130,12 +132,14 @@ async def branch_batch(
     checked = await _checked(
         queries, queries_file, branches, merge, model, output, endpoint, options
     )
-    async with BranchRun(checked, Settings()).open() as run:
-        answering = answer_inquiry.map(checked.inquiries)
-        await asyncio.gather(
-            *(run.finish(i, done) for i, done in zip(checked.inquiries, answering, strict=True))
-        )
-    ending: Any = branch_batch_state(await run.close(), deployed=of_a_deployment())
+    async with grouped_events():
+        async with BranchRun(checked, Settings()).open() as run:
+            answering = answer_inquiry.map(checked.inquiries)
+            await asyncio.gather(
+                *(run.finish(i, done) for i, done in zip(checked.inquiries, answering, strict=True))
+            )
+        result = await run.close()
+    ending: Any = branch_batch_state(result, deployed=of_a_deployment())
     return ending
 
 

@@ -16,6 +16,7 @@ from tasks.runs import outside_of_tasks
 from tasks.schemas import BatchResult
 from tasks.settings import Settings
 from tasks.shard_runs import ShardRun, read_order
+from tasks.telling import grouped_events
 from tasks.tracing import configure_exporter
 
 
@@ -61,7 +62,7 @@ async def report_shard(
         options=order.plan.options,
         settings=settings,
     )
-    async with ShardRun(batch, settings, order, run_id).open() as run:
+    async with grouped_events(), ShardRun(batch, settings, order, run_id).open() as run:
         await run.finish_all(refine_report.map(batch.topics, unmapped(as_is(batch.plan))))
     ending: Any = report_state(await run.close(), deployed=False)
     return ending

@@ -43,7 +43,6 @@ from tasks.settings import Settings
 from tasks.showing import show_program
 from tasks.storage import Place
 from tasks.structured import Form
-from tasks.telling import grouped_events
 
 
 class BranchRun:
@@ -108,7 +107,6 @@ class BranchRun:
             opened.enter_context(outside_of_tasks())
             opened.enter_context(rarer_collections())
             opened.enter_context(decisions_only())
-            opened.enter_context(grouped_events())
             opened.enter_context(use_store(self.store))
             opened.callback(_running.reset, _running.set(self))
             if self.followed:

@@ -44,7 +44,6 @@ from tasks.schemas import (
     Topic,
 )
 from tasks.settings import Settings
-from tasks.telling import grouped_events
 from tasks.writing import generate_summary
 
 
@@ -122,7 +121,6 @@ class ReportRun:
                 outside_of_tasks(),
                 rarer_collections(),
                 decisions_only(),
-                grouped_events(),
                 use_store(self.store),
                 use_session(self.session),
             ):

@@ -5,88 +5,157 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
-from contextvars import Context, copy_context
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
+from uuid import UUID
 
-from prefect.events import Event
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.client.utilities import get_or_create_client
+from prefect.context import FlowRunContext
+from prefect.events import Event, RelatedResource
+from prefect.events.clients import PrefectEventsClient
+from prefect.events.related import related_resources_from_run_context
 from prefect.events.worker import EventsWorker
 
-PACE_S = 0.05
+from tasks.runs import flow_run_here, outside_of_tasks
+
+PACE_S = 0.25
 """Seconds for which events are gathered."""
+MOST = 1000
+"""Events in one request."""
 UNHEARD_S = 30.0
-"""Seconds in which the server takes an event each, or the rest of an ended run's are dropped."""
+"""Seconds in which the server takes a group, or what an ended run has still to tell is dropped."""
+PATIENCE_S = 90.0
+"""Seconds for one request; Prefect's server on SQLite may stand still for one minute."""
+
+logger = logging.getLogger(__name__)
+
+_tellers: dict[UUID, _Teller] = {}
+"""By flow run."""
 
 
-@contextmanager
-def grouped_events() -> Generator[None]:
-    """Hand the events of task runs on this event loop to Prefect's sender in groups.
+@asynccontextmanager
+async def grouped_events() -> AsyncGenerator[None]:
+    """Tell the server of this flow run's task runs by one request for a group of events.
 
-    One by one, each wakes two threads of the sender, which then compete with the tasks for the
-    interpreter; that is a tenth of a batch's CPU.
+    Prefect's own sender takes them one by one, in a thread that competes with the tasks for the
+    interpreter; for each it finds out anew what the flow run belongs to. It still tells whatever
+    is no state of a task run on this event loop, and all where groups are not taken.
     """
+    run = flow_run_here()
     worker: Any = EventsWorker.instance()
-    if "send" in vars(worker):  # another run in this process does so already
-        yield
-        return
-    loop, here = asyncio.get_running_loop(), threading.get_ident()
-    gathered: list[tuple[Context, Event]] = []
-
-    def hand_on() -> None:
-        events = gathered.copy()
-        gathered.clear()
-        for context, event in events:  # the sender reads from the context whose event it is
-            context.run(EventsWorker.send, EventsWorker.instance(), event)
-
-    def gather(event: Event) -> None:
-        if threading.get_ident() != here:
-            EventsWorker.send(worker, event)
+    async with get_or_create_client()[0] as client:
+        belongs_to = await _what_this_run_belongs_to(client)
+        if not belongs_to or not issubclass(worker.client_type, PrefectEventsClient):
+            yield
             return
-        gathered.append((copy_context(), event))
-        if len(gathered) == 1:
-            loop.call_later(PACE_S, hand_on)
+        teller = _Teller(client, belongs_to)
+        _tellers[run.id] = teller
+        worker.send = partial(_sort, worker)
+        telling = asyncio.create_task(teller.keep_telling())
+        try:
+            yield
+        finally:
+            del _tellers[run.id]
+            if not _tellers:
+                del worker.send
+            teller.over.set()
+            await telling
 
-    worker.send = gather
+
+async def _what_this_run_belongs_to(client: PrefectClient) -> list[RelatedResource]:
+    """What each event of this flow run names beside its own resource; empty: not to be found."""
     try:
-        yield
-    finally:
-        del worker.send
-        hand_on()
-        threading.Thread(target=_drop_unheard, args=(worker,), daemon=True).start()
+        with outside_of_tasks():
+            return await related_resources_from_run_context(client)
+    except httpx.HTTPError as error:
+        logger.debug("events are told one by one: %s", error)
+        return []
 
 
-def _drop_unheard(worker: Any) -> None:
-    """Drop what an ended run has still to tell once the server takes hardly any of it.
+def _sort(worker: EventsWorker, event: Event) -> None:
+    """Give an event to the teller of its flow run, or to Prefect's own sender."""
+    run = FlowRunContext.get()
+    teller = _tellers.get(run.flow_run.id) if run and run.flow_run else None
+    if teller is None or not teller.takes(event):
+        EventsWorker.send(worker, event)
 
-    Prefect's sender tries each event for 7 s when the server is gone, and the process does not
-    end before the last: hours, for a large batch.
+
+class _Teller:
+    """Tells the server of the task runs of one flow run.
+
+    Args:
+        client: Of the server.
+        belongs_to: What the flow run belongs to, and so its task runs do.
+
+    Attributes:
+        over: Set when there will be no more to tell.
     """
-    waiting = worker._queue
-    with waiting.mutex:
-        events = list(waiting.queue)
-    left, last = len(events), events[-1] if events else None
-    while last:
-        time.sleep(UNHEARD_S)
-        with waiting.mutex:
-            before, left = left, _up_to(last, waiting.queue)
-            if not left:
-                return
-            if before - left >= UNHEARD_S:
-                continue
-            dropped = [waiting.queue.popleft() for _ in range(left)]
-        for event in dropped:
-            worker._on_item_dropped(event)
-            waiting.task_done()
-        logging.getLogger(__name__).warning(
-            "the Prefect server took no more events: %d are not told, and the UI lacks what"
+
+    def __init__(self, client: PrefectClient, belongs_to: Sequence[RelatedResource]) -> None:
+        self.over = asyncio.Event()
+        self._client = client
+        self._belongs_to = belongs_to
+        self._thread = threading.get_ident()
+        self._gathered: list[tuple[Event, str]] = []
+        self._refused = False
+
+    def takes(self, event: Event) -> bool:
+        """Gather an event, if it is the state of a task run on this teller's event loop."""
+        of_a_task = event.resource.id.startswith("prefect.task-run.")
+        if not of_a_task or self._refused or threading.get_ident() != self._thread:
+            return False
+        known = {resource.id for resource in event.involved_resources}
+        event.related += [part for part in self._belongs_to if part.id not in known]
+        self._gathered.append((event, event.model_dump_json()))
+        return True
+
+    async def keep_telling(self) -> None:
+        """Tell what is gathered, until the run is over and all is told, or nobody listens."""
+        now = asyncio.get_running_loop().time
+        heard = now()
+        while self._gathered or not self.over.is_set():
+            if len(self._gathered) < MOST:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.over.wait(), PACE_S)
+            if not self.over.is_set():
+                heard = now()
+            try:
+                if group := self._gathered[:MOST]:
+                    async with asyncio.timeout(PATIENCE_S):
+                        await self._tell(group)
+                    del self._gathered[: len(group)]
+                    heard = now()
+            except Exception as error:  # whatever it is, it never harms the run
+                if now() - heard >= UNHEARD_S:
+                    self._drop(error)
+                    return
+                await asyncio.sleep(PACE_S)
+
+    async def _tell(self, group: Sequence[tuple[Event, str]]) -> None:
+        """Tell a group of events; where groups are not taken, Prefect's sender tells them."""
+        try:
+            await self._client.request(
+                "POST",
+                "/events",
+                content=f"[{','.join(said for _, said in group)}]",
+                headers={"Content-Type": "application/json"},
+            )
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code >= 500 or error.response.status_code in {408, 429}:
+                raise
+            logger.debug("events are told one by one: %s", error)
+            self._refused = True
+            for event, _ in group:
+                EventsWorker.send(EventsWorker.instance(), event)
+
+    def _drop(self, error: Exception) -> None:
+        logger.warning(
+            "the Prefect server took no more events (%s): %d are not told, and the UI lacks what"
             " they say; reports and answers are whole",
-            len(dropped),
+            type(error).__name__,
+            len(self._gathered),
         )
-        return
-
-
-def _up_to(last: Event, events: Iterable[Event]) -> int:
-    """How many events there are up to this one; 0: it is not among them."""
-    return next((n for n, event in enumerate(events, 1) if event is last), 0)

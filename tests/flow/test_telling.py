@@ -1,171 +1,318 @@
-"""Events of task runs reach the server all, in order, and in groups."""
+"""The states of task runs reach the server all, in order, and in groups."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
+import httpx
 import pytest
+from prefect import flow, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import State
 from prefect.events import Event, emit_event
-from prefect.events.clients import AssertingEventsClient
 from prefect.events.worker import EventsWorker
 
 from tasks import telling
+from tasks.runner import run_here
 from tasks.telling import grouped_events
 from tests.services.processes import wait_until
 
+RUN, DONE = "prefect.task-run.Running", "prefect.task-run.Completed"
 
-class Sent(list[str]):
-    """Names of the events that were handed to the sender so far."""
+
+@task
+async def step(number: int) -> int:
+    """A task that says which it is."""
+    return number
+
+
+@task
+async def loud_step() -> None:
+    """A task with an event of its own."""
+    emit_event("said", resource={"prefect.resource.id": "test"})
+
+
+class Server:
+    """What the Prefect server is told, and how it answers.
+
+    Attributes:
+        groups: The events of each request.
+        alone: The events of Prefect's own sender.
+        answers: Called before a request is passed on; may raise.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.some = asyncio.Event()
+        self.groups: list[list[dict[str, Any]]] = []
+        self.alone: list[Event] = []
+        self.answers: Callable[[], None] = lambda: None
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """All events in groups."""
+        return [event for group in self.groups for event in group]
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Generator[Sent]:
-    """Names of the events that were handed to the sender so far."""
-    EventsWorker.set_client_override(AssertingEventsClient)
-    found = Sent()
-    send = EventsWorker.send
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The Prefect server, watched."""
+    watched = Server()
+    request, send = PrefectClient.request, EventsWorker.send
 
-    def noted(worker: EventsWorker, event: Event) -> None:
-        found.append(event.event)
-        found.some.set()
-        send(worker, event)
+    async def seen(self: PrefectClient, method: Any, path: Any, **rest: Any) -> httpx.Response:
+        if path == "/events":
+            watched.answers()
+            watched.groups.append(json.loads(rest["content"]))
+        return await request(self, method, path, **rest)
 
-    monkeypatch.setattr(EventsWorker, "send", noted)
-    yield found
-    EventsWorker.set_client_override(None)
+    def seen_alone(self: EventsWorker, event: Event) -> None:
+        if event.event in (RUN, DONE, "said"):
+            watched.alone.append(event)
+        send(self, event)
 
-
-def tell(name: str) -> None:
-    emit_event(name, resource={"prefect.resource.id": "test"})
-
-
-def reached() -> list[str]:
-    """Names of the events that the client was given."""
-    EventsWorker.instance().wait_until_empty()
-    client = AssertingEventsClient.last
-    assert client is not None
-    return [event.event for event in client.pop_events()]
+    monkeypatch.setattr(PrefectClient, "request", seen)
+    monkeypatch.setattr(EventsWorker, "send", seen_alone)
+    return watched
 
 
-def test_events_arrive_in_groups_and_in_order(sent: Sent) -> None:
-    """What is told at once is handed on at once a little later, the rest at the end."""
-
-    async def run() -> None:
-        with grouped_events():
-            for n in range(20):
-                tell(f"event {n}")
-            assert sent == []
-            await sent.some.wait()
-            assert len(sent) == 20
-            tell("last")
-        assert sent[-1] == "last"
-        tell("after")
-        assert sent[-1] == "after"
-
-    asyncio.run(run())
-    names = [f"event {n}" for n in range(20)] + ["last", "after"]
-    assert sent == names
-    assert reached() == names
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Generator[pytest.LogCaptureFixture]:
+    """The log of the module, which does not pass its lines on."""
+    logger = logging.getLogger(telling.__name__)
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
 
 
-def test_events_of_other_threads_and_runs_are_told_too(sent: Sent) -> None:
-    """A thread's event goes at once; a second run in the process may end after the first."""
+async def steps(count: int) -> list[State[Any]]:
+    return await asyncio.gather(*(run_here(step, {"number": n}) for n in range(count)))
 
-    async def run(name: str, first_out: asyncio.Event, *, first: bool) -> None:
-        with grouped_events():
-            await asyncio.to_thread(tell, f"{name} thread")
-            tell(f"{name} loop")
+
+def refused(status: int) -> Callable[[], None]:
+    """An answer of the server."""
+
+    def answer() -> None:
+        request = httpx.Request("POST", "http://test/events")
+        raise httpx.HTTPStatusError(
+            "no", request=request, response=httpx.Response(status, request=request)
+        )
+
+    return answer
+
+
+def test_states_arrive_in_groups_and_in_order(server: Server) -> None:
+    """Many states make few requests; the server knows each task run's last state."""
+
+    @flow
+    async def many() -> list[State[Any]]:
+        async with grouped_events():
+            return await steps(30)
+
+    states = asyncio.run(many())
+    assert len(server.groups) <= 3
+    assert not server.alone
+    by_run: dict[str, list[str]] = {}
+    for event in server.told:
+        by_run.setdefault(event["resource"]["prefect.resource.id"], []).append(event["event"])
+    assert [*by_run.values()] == [[RUN, DONE]] * 30
+    ids = [state.state_details.task_run_id for state in states]
+    assert {f"prefect.task-run.{known}" for known in ids} == by_run.keys()
+
+    def all_known() -> bool:
+        return all(known == "COMPLETED" for known in asyncio.run(known_states(ids)))
+
+    wait_until(all_known, every=0.2)
+
+
+async def known_states(ids: list[Any]) -> list[str | None]:
+    """What the server knows of task runs."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    async with get_client() as client:
+        try:
+            found = [await client.read_task_run(known) for known in ids]
+        except ObjectNotFound:
+            return [None]
+    return [run.state_type.value if run.state_type else None for run in found]
+
+
+def test_an_event_names_what_prefects_own_sender_names(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same resources in the same order, whoever tells."""
+    handled: list[Event] = []
+    handle = EventsWorker.attach_related_resources_from_context
+
+    async def noted(self: EventsWorker, event: Event) -> None:
+        await handle(self, event)
+        handled.append(event)
+
+    monkeypatch.setattr(EventsWorker, "attach_related_resources_from_context", noted)
+
+    @flow
+    async def one(*, grouped: bool) -> None:
+        if grouped:
+            async with grouped_events():
+                await steps(1)
+        else:
+            await steps(1)
+
+    asyncio.run(one(grouped=False))
+    wait_until(lambda: [e.event for e in handled if e.event in (RUN, DONE)] == [RUN, DONE])
+    own = [e for e in handled if e.event in (RUN, DONE)]
+    asyncio.run(one(grouped=True))
+    assert [e["event"] for e in server.told] == [RUN, DONE]
+    for event, other in zip(server.told, own, strict=True):
+        roles = [part["prefect.resource.role"] for part in event["related"]]
+        assert roles == [part["prefect.resource.role"] for part in other.related]
+        assert roles == ["flow-run", "flow"]
+        assert event["resource"].keys() == other.resource.root.keys()
+
+
+def test_everything_else_goes_to_prefects_own_sender(server: Server) -> None:
+    """An event of another kind, of another thread, or after the run's grouping has ended."""
+
+    @flow
+    async def mixed() -> None:
+        async with grouped_events():
+            await run_here(loud_step, {})
+            about = {"prefect.resource.id": "prefect.task-run.test"}
+            await asyncio.to_thread(emit_event, "said", about)
+        await steps(1)
+
+    asyncio.run(mixed())
+    assert [event["event"] for event in server.told] == [RUN, DONE]
+    assert [event.event for event in server.alone] == ["said", "said", RUN, DONE]
+    assert "send" not in vars(EventsWorker.instance())
+
+
+def test_two_runs_in_a_process_tell_each_their_own(server: Server) -> None:
+    """Runs that overlap on one event loop do not mix, and may end in any order."""
+
+    @flow
+    async def named(out: asyncio.Event, *, first: bool) -> None:
+        async with grouped_events():
+            await steps(1)
             if not first:
-                await first_out.wait()
-                tell(f"{name} alone")
-        first_out.set()
+                await out.wait()
+                await steps(1)
+        out.set()
 
     async def both() -> None:
         out = asyncio.Event()
-        await asyncio.gather(run("a", out, first=True), run("b", out, first=False))
+        validated = named.with_options(validate_parameters=False)
+        await asyncio.gather(validated(out, first=True), validated(out, first=False))
 
     asyncio.run(both())
-    assert sorted(sent) == ["a loop", "a thread", "b alone", "b loop", "b thread"]
-    assert sorted(reached()) == sorted(sent)
+    runs: dict[str, int] = {}
+    for event in server.told:
+        (run,) = (
+            part["prefect.resource.id"]
+            for part in event["related"]
+            if part["prefect.resource.role"] == "flow-run"
+        )
+        runs[run] = runs.get(run, 0) + 1
+    assert sorted(runs.values()) == [2, 4]
+    assert not server.alone
+    assert "send" not in vars(EventsWorker.instance())
 
 
-def test_what_fails_inside_leaves_nothing_behind(sent: Sent) -> None:
+def test_what_fails_inside_is_told_and_leaves_nothing_behind(server: Server) -> None:
     """An error ends the grouping, and what was gathered is told."""
 
-    async def run() -> Any:
-        with grouped_events():
-            tell("before")
+    @flow
+    async def failing() -> None:
+        async with grouped_events():
+            await steps(1)
             raise ValueError("inside")
 
     with pytest.raises(ValueError, match="inside"):
-        asyncio.run(run())
-    assert sent == ["before"]
+        asyncio.run(failing())
+    assert [event["event"] for event in server.told] == [RUN, DONE]
     assert "send" not in vars(EventsWorker.instance())
-    assert reached() == ["before"]
 
 
-@pytest.fixture
-def takes(
-    sent: Sent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> Generator[threading.Event]:
-    """Once set, the server takes events, twenty a second; a run waits 0.2 s for that."""
-    del sent
-    taking = threading.Event()
-    emit = AssertingEventsClient.emit  # Prefect emits nothing through clients it does not know
+def test_a_group_that_was_not_taken_is_told_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
+) -> None:
+    """A server that is away for a while misses nothing."""
+    monkeypatch.setattr(telling, "PACE_S", 0.05)
+    answers = [refused(503), refused(500)]
 
-    async def slowly(client: AssertingEventsClient, event: Event) -> None:
-        await asyncio.to_thread(taking.wait)
-        await asyncio.sleep(0.05)
-        await emit(client, event)
+    def in_turn() -> None:
+        if answers:
+            answers.pop()()
 
-    monkeypatch.setattr(AssertingEventsClient, "emit", slowly)
+    server.answers = in_turn
+
+    @flow
+    async def patient() -> None:
+        async with grouped_events():
+            await steps(3)
+
+    asyncio.run(patient())
+    assert not answers
+    assert len(server.told) == 6
+    assert "not told" not in said.text
+
+
+def test_a_server_that_takes_no_groups_is_told_by_prefects_own_sender(server: Server) -> None:
+    """Nothing is lost where there is no such request."""
+    server.answers = refused(404)
+
+    @flow
+    async def alone() -> None:
+        async with grouped_events():
+            await steps(2)
+            await asyncio.to_thread(wait_until, lambda: len(server.alone) >= 4)
+            await steps(1)
+            assert len(server.alone) == 6
+
+    asyncio.run(alone())
+    assert [event.event for event in server.alone] == [RUN, DONE] * 3
+
+
+def test_a_run_whose_belongings_are_not_found_is_told_by_prefects_own_sender(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on; the sender finds them out later."""
+
+    async def away(client: PrefectClient) -> None:
+        raise httpx.ReadTimeout("busy")
+
+    monkeypatch.setattr(telling, "related_resources_from_run_context", away)
+
+    @flow
+    async def alone() -> None:
+        async with grouped_events():
+            await steps(1)
+
+    asyncio.run(alone())
+    assert not server.groups
+    assert [event.event for event in server.alone] == [RUN, DONE]
+
+
+def test_a_server_that_is_gone_does_not_keep_the_run(
+    server: Server, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
+) -> None:
+    """What an ended run has still to tell is dropped, with a warning."""
+    monkeypatch.setattr(telling, "PACE_S", 0.05)
     monkeypatch.setattr(telling, "UNHEARD_S", 0.2)
-    logger = logging.getLogger(telling.__name__)  # it does not pass its lines on
-    logger.addHandler(caplog.handler)
-    yield taking
-    logger.removeHandler(caplog.handler)
-    taking.set()
 
+    def gone() -> None:
+        raise httpx.ConnectError("refused")
 
-def told(count: int) -> None:
-    """A run that tells so many events."""
+    server.answers = gone
 
-    async def run() -> None:
-        with grouped_events():
-            for n in range(count):
-                tell(f"event {n}")
+    @flow
+    async def unheard() -> None:
+        async with grouped_events():
+            await steps(2)
 
-    asyncio.run(run())
-
-
-def test_a_server_that_takes_no_events_does_not_keep_the_process(
-    sent: Sent, takes: threading.Event, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What an ended run has still to tell is dropped; what comes later is told."""
-    told(5)
-    wait_until(lambda: "took no more events" in caplog.text)
-    takes.set()
-    tell("after")
-    assert sent == [*(f"event {n}" for n in range(5)), "after"]
-    *before, last = reached()
-    assert last == "after"
-    assert before in ([], ["event 0"])  # the first may have been under way
-    assert f"took no more events: {5 - len(before)} are not told" in caplog.text
-
-
-def test_a_slow_server_is_told_everything(
-    sent: Sent, takes: threading.Event, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As long as it takes events, none is dropped."""
-    takes.set()
-    told(20)
-    assert reached() == sent == [f"event {n}" for n in range(20)]
-    assert "not told" not in caplog.text
+    asyncio.run(unheard())
+    assert not server.told
+    assert "took no more events (ConnectError): 4 are not told" in said.text

@@ -15,7 +15,7 @@ LAYERS = [
     # Nothing of this project below them.
     {"forms"},
     {"budget", "connections", "environment", "markdown_tree", "media_types", "memory"}
-    | {"offline_phrases", "pacing", "run_log", "runner", "schemas", "telling", "tracing"},
+    | {"offline_phrases", "pacing", "run_log", "runner", "schemas", "tracing"},
     # Values, errors, and what is computed from them.
     {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
     {"branches", "interruption", "s3", "strict"},
@@ -38,7 +38,7 @@ LAYERS = [
     {"outcomes", "policies", "progress", "showing"},
     {"answering", "approval", "formatting", "judging", "publishing", "run_artifacts", "writing"},
     {"branch_pages", "branching", "refining", "runs"},
-    {"branch_runs", "dispatching", "reporting"},
+    {"branch_runs", "dispatching", "reporting", "telling"},
     {"batch_runs", "shard_runs", "submitting"},
     {"gathering"},
     {"sharding"},
