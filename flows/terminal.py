@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +24,7 @@ from rich.text import Text
 from tasks.branches import BranchBatchResult, BranchesResult, InquiryResult
 from tasks.environment import PREFECT_DEFAULTS
 from tasks.errors import ServerUnreachable
+from tasks.exchange import import_client
 from tasks.interruption import GRACE_S
 from tasks.progress import ItemResult, Progress, progress_of_caller
 from tasks.schemas import BatchResult, ReportResult
@@ -91,6 +93,11 @@ def _show_warnings(console: Console) -> None:
     logging.getLogger("tasks").addHandler(handler)
 
 
+def _import_ahead() -> None:
+    """Import what a run needs first of all while the Prefect server is waited for."""
+    threading.Thread(target=import_client, name="imports").start()
+
+
 def reach_server(console: Console, *, embedded: bool = True) -> None:
     """Make sure that a Prefect API answers before anything else is done.
 
@@ -120,8 +127,10 @@ def reach_server(console: Console, *, embedded: bool = True) -> None:
             console.print(doing)
         with console.status(doing):
             timeout = PREFECT_DEFAULTS["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"]
+            _import_ahead()
             SubprocessASGIServer().start(int(timeout))
         return
+    _import_ahead()
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):  # noqa: S310
             pass

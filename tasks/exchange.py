@@ -13,10 +13,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
+from importlib import import_module
 from typing import Any, cast
 
 import httpx2
-import openai
 from pydantic import SecretStr
 
 from tasks.budget import Budget, OverBudget, Reservation
@@ -199,7 +199,9 @@ class Line:
         ceiling = self._options.concurrency
         key = self.endpoint.api_key.get_secret_value()
         http = await resources.enter_async_context(open_http(self.endpoint.base_url, ceiling, key))
-        self._client = openai.AsyncOpenAI(
+        from openai import AsyncOpenAI
+
+        self._client = AsyncOpenAI(
             api_key=key,
             base_url=self.endpoint.base_url,
             http_client=http,
@@ -357,15 +359,17 @@ class Line:
 
     async def _send(self, body: dict[str, Any]) -> Response:
         """Exchange one request for one response; every other outcome is a `CallError`."""
+        from openai import APIStatusError, OpenAIError
+
         handled = sys.exception()
         http: httpx2.Response
         try:
             # Not `chat.completions.create`: it would copy the body and read the answer, which is
             # read here, and more strictly.
             http = await self._client.post("/chat/completions", body=body, cast_to=httpx2.Response)
-        except openai.APIStatusError as error:
+        except APIStatusError as error:
             http = error.response
-        except (openai.OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError) as error:
+        except (OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError) as error:
             broken = broken_connection(error, self.host, handled)
             if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout) and (
                 type(broken) is EndpointUnavailable
@@ -373,6 +377,12 @@ class Line:
                 broken = NotSent(broken.message)
             raise broken from None
         return Response(http.status_code, http.headers, http.content)
+
+
+def import_client() -> None:
+    """Import what sends requests; half a second that is better spent while something is awaited."""
+    for module in ("openai", "tasks.connections"):
+        import_module(module)
 
 
 def _parsed(response: Response) -> dict[str, Any]:

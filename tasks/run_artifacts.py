@@ -65,35 +65,43 @@ class RunArtifacts:
         self._pages_url = pages_url.rstrip("/") if pages_url else None
         self._summaries = summaries
         self._together: dict[str, str] = {}
+        self._bar: UUID | None = None
 
     @asynccontextmanager
     async def moving(self) -> AsyncGenerator[None]:
         """Keep a progress bar moving; it takes at most a fiftieth of the time."""
-        await show_picture(
-            PROGRAM_KEY,
-            draw_reports(),
-            "The report flow: draft, critique, revise, summary, result directory",
-            "What this flow does with each topic.",
-        )
-        shown = await begin_progress(PROGRESS_KEY, self._said())
-        if shown is None:
-            yield
-            return
-        mover = asyncio.create_task(self._keep_moving(shown))
+        begun = asyncio.create_task(self._begin())
+        mover = asyncio.create_task(self._keep_moving())
         try:
             yield
         finally:
             mover.cancel()
             with suppress(asyncio.CancelledError):
                 await mover
-            await move_progress(shown, self._percent(), self._said())
+            await begun
 
-    async def _keep_moving(self, shown: UUID) -> None:
+    async def _begin(self) -> None:
+        """Show the program, and the bar before anything is done."""
+        _, self._bar = await asyncio.gather(
+            show_picture(
+                PROGRAM_KEY,
+                draw_reports(),
+                "The report flow: draft, critique, revise, summary, result directory",
+                "What this flow does with each topic.",
+            ),
+            begin_progress(PROGRESS_KEY, self._said()),
+        )
+
+    async def _move(self) -> None:
+        if self._bar is not None:
+            await move_progress(self._bar, self._percent(), self._said())
+
+    async def _keep_moving(self) -> None:
         wait = PACE_S
         while True:
             await asyncio.sleep(wait)
             began = time.monotonic()
-            await move_progress(shown, self._percent(), self._said())
+            await self._move()
             wait = max(PACE_S, 50 * (time.monotonic() - began))
 
     def _percent(self) -> float:
@@ -156,17 +164,18 @@ class RunArtifacts:
         reports = result.reports
         if len(reports) > MOST_ROWS:
             reports = sorted(reports, key=lambda r: order[r.status])[:MOST_ROWS]
-        await self._show_together(result)
-        await show_table(
-            TOPICS_KEY,
-            [self._row(report) for report in reports],
-            f"{counts(result)}"
-            + (
-                f"; {MOST_ROWS} of {len(result.reports)} topics"
-                if reports != result.reports
-                else ""
-            ),
+        said = counts(result)
+        if reports != result.reports:
+            said += f"; {MOST_ROWS} of {len(result.reports)} topics"
+        await asyncio.gather(
+            self._move(),
+            self._show_together(result),
+            show_table(TOPICS_KEY, [self._row(report) for report in reports], said),
+            show_markdown(RESULT_KEY, self._outcome(result), counts(result)),
         )
+
+    def _outcome(self, result: BatchResult) -> str:
+        """The whole in a few lines, as Markdown."""
         at = f"{self._pages_url}/{result.run_id}" if self._pages_url else None
         parts = [
             f"**{result.status}**: {counts(result)}",
@@ -193,7 +202,7 @@ class RunArtifacts:
             links[MOST_LINKS:] = [f"- and {len(links) - MOST_LINKS} more, on the run's page"]
         parts.append("\n".join(links))
         parts += [f"Warning: {escaped(warning)}" for warning in result.warnings[:MOST_FAILURES]]
-        await show_markdown(RESULT_KEY, "\n\n".join(filter(None, parts)), counts(result))
+        return "\n\n".join(filter(None, parts))
 
     def _row(self, report: ReportResult) -> dict[str, Any]:
         """A topic as the UI's table shows it: its first UI reads cells as Markdown."""

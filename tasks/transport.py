@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from tasks.connections import open_connections
 from tasks.errors import BadInput
 from tasks.faults import BodyTooLarge, shown
 from tasks.offline import OfflineTransport
@@ -143,6 +142,8 @@ async def open_http(
         if base_url == OFFLINE_URL:
             inner: httpx2.AsyncBaseTransport = OfflineTransport()
         else:
+            from tasks.connections import open_connections
+
             proxy = _system_proxy(base_url)
             inner = await resources.enter_async_context(
                 open_connections(base_url, connections, proxy)
