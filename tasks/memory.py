@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from prefect.context import FlowRunContext
 
-THRESHOLDS = (50_000, 20, 20)
+THRESHOLDS = (200_000, 20, 20)
 """Objects made until the youngest are searched, and searches until the older ones are."""
 
 
