@@ -87,7 +87,7 @@ def serve(topics_file: str | None = None) -> int:
     Raises:
         BadInput: No Prefect server, or no such file.
     """
-    from flows.terminal import reach_server
+    from flows.server import reach_server
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     reach_server(console, embedded=False)

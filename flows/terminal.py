@@ -1,4 +1,4 @@
-"""A flow run from a terminal: the Prefect server, live progress, interruption, closing lines."""
+"""A flow run from a terminal: live progress, interruption, closing lines."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ import signal
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar, cast
 
-from prefect.settings import get_current_settings
 from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 from rich.markup import escape
 from rich.text import Text
 
+from flows.server import reach_server
 from tasks.branches import BranchBatchResult, BranchesResult, InquiryResult
-from tasks.environment import PREFECT_DEFAULTS
-from tasks.errors import ServerUnreachable
 from tasks.exchange import import_client
 from tasks.interruption import GRACE_S
 from tasks.progress import ItemResult, Progress, progress_of_caller
@@ -81,6 +77,7 @@ def _console() -> Console:
     """The terminal, once a Prefect API answers."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _show_warnings(console)
+    threading.Thread(target=import_client, name="imports").start()  # while the server is awaited
     reach_server(console)
     return console
 
@@ -91,62 +88,6 @@ def _show_warnings(console: Console) -> None:
         logging.WARNING, console, show_time=False, show_path=False, show_level=True
     )
     logging.getLogger("tasks").addHandler(handler)
-
-
-def _import_ahead() -> None:
-    """Import what a run needs first of all while the Prefect server is waited for."""
-    threading.Thread(target=import_client, name="imports").start()
-
-
-def reach_server(console: Console, *, embedded: bool = True) -> None:
-    """Make sure that a Prefect API answers before anything else is done.
-
-    Args:
-        console: Where to say what is waited for.
-        embedded: Without a configured API an embedded server will do.
-
-    Raises:
-        ServerUnreachable: The configured API does not answer, or none is configured where an
-            embedded server will not do.
-    """
-    url = get_current_settings().api.url
-    if not url and not embedded:
-        raise ServerUnreachable(
-            "no Prefect server: runs are started and shown there, and PREFECT_API_URL is not set;"
-            " start one with `prefect server start`, and say here where it is:"
-            " `export PREFECT_API_URL=http://127.0.0.1:4200/api`"
-        )
-    if not url:
-        from prefect.server.api.server import SubprocessASGIServer  # takes seconds to import
-
-        doing = (
-            "Starting the embedded Prefect server (the first start on a machine makes its"
-            " database and takes up to a minute) …"
-        )
-        if not console.is_terminal:
-            console.print(doing)
-        with console.status(doing):
-            timeout = PREFECT_DEFAULTS["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"]
-            _import_ahead()
-            SubprocessASGIServer().start(int(timeout))
-        return
-    _import_ahead()
-    try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):  # noqa: S310
-            pass
-    except urllib.error.HTTPError as answered:
-        answered.close()  # whoever answers, even with 401, is there
-    except (OSError, ValueError) as error:
-        raise ServerUnreachable(
-            f"the Prefect API at {url} does not answer ({getattr(error, 'reason', error)}); start"
-            " one with `prefect server start`"
-            + (
-                ", or unset PREFECT_API_URL (`prefect config unset PREFECT_API_URL`) to use the"
-                " embedded server"
-                if embedded
-                else ", or correct PREFECT_API_URL"
-            )
-        ) from None
 
 
 class _Terminal(ABC, Generic[Result]):

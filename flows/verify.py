@@ -39,7 +39,7 @@ def opened(directory: str) -> Place:
     if directory.startswith("s3-bucket/"):
         from rich.console import Console
 
-        from flows.terminal import reach_server
+        from flows.server import reach_server
 
         reach_server(Console(stderr=True))
     place = open_place(directory)

@@ -199,7 +199,7 @@ class Line:
         ceiling = self._options.concurrency
         key = self.endpoint.api_key.get_secret_value()
         http = await resources.enter_async_context(open_http(self.endpoint.base_url, ceiling, key))
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI  # half a second; see `import_client`
 
         self._client = AsyncOpenAI(
             api_key=key,

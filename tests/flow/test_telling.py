@@ -91,6 +91,13 @@ async def steps(count: int) -> list[State[Any]]:
     return await asyncio.gather(*(run_here(step, {"number": n}) for n in range(count)))
 
 
+@flow
+async def stepping(count: int) -> list[State[Any]]:
+    """A flow of task runs that are told in groups; their final states."""
+    async with grouped_events():
+        return await steps(count)
+
+
 def refused(status: int) -> Callable[[], None]:
     """An answer of the server."""
 
@@ -105,13 +112,7 @@ def refused(status: int) -> Callable[[], None]:
 
 def test_states_arrive_in_groups_and_in_order(server: Server) -> None:
     """Many states make few requests; the server knows each task run's last state."""
-
-    @flow
-    async def many() -> list[State[Any]]:
-        async with grouped_events():
-            return await steps(30)
-
-    states = asyncio.run(many())
+    states = asyncio.run(stepping(30))
     assert len(server.groups) <= 3
     assert not server.alone
     by_run: dict[str, list[str]] = {}
@@ -249,12 +250,7 @@ def test_a_group_that_was_not_taken_is_told_again(
 
     server.answers = in_turn
 
-    @flow
-    async def patient() -> None:
-        async with grouped_events():
-            await steps(3)
-
-    asyncio.run(patient())
+    asyncio.run(stepping(3))
     assert not answers
     assert len(server.told) == 6
     assert "not told" not in said.text
@@ -286,12 +282,7 @@ def test_a_run_whose_belongings_are_not_found_is_told_by_prefects_own_sender(
 
     monkeypatch.setattr(telling, "related_resources_from_run_context", away)
 
-    @flow
-    async def alone() -> None:
-        async with grouped_events():
-            await steps(1)
-
-    asyncio.run(alone())
+    asyncio.run(stepping(1))
     assert not server.groups
     assert [event.event for event in server.alone] == [RUN, DONE]
 
@@ -308,11 +299,6 @@ def test_a_server_that_is_gone_does_not_keep_the_run(
 
     server.answers = gone
 
-    @flow
-    async def unheard() -> None:
-        async with grouped_events():
-            await steps(2)
-
-    asyncio.run(unheard())
+    asyncio.run(stepping(2))
     assert not server.told
     assert "took no more events (ConnectError): 4 are not told" in said.text
