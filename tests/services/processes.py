@@ -32,11 +32,16 @@ EMPTY_DATABASE = (
 """A database of this Prefect in which nothing has happened; making one takes 8 s of CPU."""
 
 
-def wait_until(true: Callable[[], Any], timeout: float = PATIENCE_S, every: float = 0.02) -> None:
-    """Look until it is true; an AssertionError after `timeout` seconds."""
+def wait_until(
+    true: Callable[[], Any],
+    timeout: float = PATIENCE_S,
+    every: float = 0.02,
+    told: Callable[[], Any] = str,
+) -> None:
+    """Look until it is true; after `timeout` seconds an AssertionError with what `told` gives."""
     ends = time.monotonic() + timeout
     while not true():
-        assert time.monotonic() < ends, f"not true within {timeout} s"
+        assert time.monotonic() < ends, f"not true within {timeout} s. {told()}"
         time.sleep(every)
 
 

@@ -23,7 +23,13 @@ from uuid import UUID
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, LogFilter
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+    LogFilter,
+)
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -160,7 +166,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Deployed from a copy of the project that is then removed; a worker elsewhere."""
     folder = tmp_path_factory.mktemp("house")
     with (
-        prefect_server(folder) as api_url,
+        # A new schedule is looked at once a minute, as the server is by default: here sooner.
+        prefect_server(folder, PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS="3") as api_url,
         endpoint_process(folder / "endpoint.log", "--latency", "0.3") as base_url,
         temporary_settings({PREFECT_API_URL: api_url}),
         get_client(sync_client=True) as client,
@@ -322,13 +329,22 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
     quick = DeploymentScheduleCreate(schedule=every, active=True, parameters=parameters)
     [created] = house.client.create_deployment_schedules(nightly.id, [quick])
 
+    begun = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[nightly.id]),
+        state=FlowRunFilterState(name=FlowRunFilterStateName(not_any_=["Scheduled", "Late"])),
+    )
+
     def states() -> list[str]:
-        only = FlowRunFilterDeploymentId(any_=[nightly.id])
-        found = house.client.read_flow_runs(flow_run_filter=FlowRunFilter(deployment_id=only))
+        found = house.client.read_flow_runs(flow_run_filter=begun)
         return [run.state_name or "" for run in found]
 
+    def told() -> str:
+        return "\n".join([str(states()), (house.folder / "reports.log").read_text()[-20000:]])
+
     try:
-        wait_until(lambda: {"Completed", "Cancelled"} <= set(states()), every=0.3)
+        wait_until(lambda: {"Running", "Completed"} & set(states()), every=0.3, told=told)
+        wait_until(lambda: "Cancelled" in states(), every=0.3, told=told)
+        wait_until(lambda: "Completed" in states(), every=0.3, told=told)
         assert states().count("Running") <= 1
     finally:
         house.client.delete_deployment_schedule(nightly.id, created.id)
