@@ -1,22 +1,20 @@
 """Differences between two texts, for people: by paragraph, and by word where one was changed.
 
-Pure functions in bounded time: anchors are words or paragraphs that occur once on either side,
-only small gaps between them are compared in full, and what is too large is not compared.
+Pure functions in bounded time: what is too large is not compared.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rapidfuzz.distance import LCSseq
+
 MAX_CHARS = 200_000
 MAX_BLOCKS = 4_000
 MAX_WORDS = 4_000
-SMALL = 600
-MAX_DEPTH = 12
 NEAR = 5
 SIMILAR, KEPT = 0.35, 0.3
 SHORT = 4
@@ -93,95 +91,12 @@ def blocks(text: str) -> list[str]:
 
 
 def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of places that hold the same, rising on both sides."""
-    pairs: list[tuple[int, int]] = []
-    gaps = [(0, len(old), 0, len(new), 0)]
-    while gaps:
-        a, b, c, d, depth = gaps.pop()
-        while a < b and c < d and old[a] == new[c]:
-            pairs.append((a, c))
-            a, c = a + 1, c + 1
-        while a < b and c < d and old[b - 1] == new[d - 1]:
-            b, d = b - 1, d - 1
-            pairs.append((b, d))
-        if a == b or c == d or (b - a == d - c == 1):
-            continue
-        anchors = _anchors(old, new, (a, b, c, d)) if depth < MAX_DEPTH else []
-        if anchors:
-            pairs.extend(anchors)
-            for i, j in [*anchors, (b, d)]:
-                if i > a and j > c:
-                    gaps.append((a, i, c, j, depth + 1))
-                a, c = i + 1, j + 1
-        elif (b - a) * (d - c) <= SMALL:
-            pairs.extend((a + i, c + j) for i, j in _longest(old[a:b], new[c:d]))
-    return sorted(pairs)
-
-
-def _anchors(
-    old: Sequence[str], new: Sequence[str], gap: tuple[int, int, int, int]
-) -> list[tuple[int, int]]:
-    """The longest rising run of what occurs exactly once on either side of a gap."""
-    a, b, c, d = gap
-    olds: dict[str, int] = {}
-    for i in range(a, b):
-        olds[old[i]] = -1 if old[i] in olds else i
-    news: dict[str, int] = {}
-    for j in range(c, d):
-        word = new[j]
-        if word in olds:
-            news[word] = -1 if word in news else j
-    both = [(olds[w], j) for w, j in news.items() if j >= 0 and olds[w] >= 0]
-    ends: list[int] = []
-    last: list[int] = []
-    back: list[int] = []
-    for n, (i, _) in enumerate(both):
-        at = bisect_left(ends, i)
-        back.append(last[at - 1] if at else -1)
-        if at == len(ends):
-            ends.append(i)
-            last.append(n)
-        else:
-            ends[at], last[at] = i, n
-    run: list[tuple[int, int]] = []
-    n = last[-1] if last else -1
-    while n >= 0:
-        run.append(both[n])
-        n = back[n]
-    return run[::-1]
-
-
-def _longest(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The longest common subsequence of two short sequences.
-
-    Bit-parallel (Hyyrö 2004): in the row of each place in `old` bit k is set where the
-    subsequence grows by one when `new` from the end is taken to be k + 1 long instead of k.
-    """
-    width = len(new)
-    everything = (1 << width) - 1
-    places: dict[str, int] = {}
-    for k, word in enumerate(reversed(new)):
-        places[word] = places.get(word, 0) | 1 << k
-    free = everything
-    rows = [0]
-    for word in reversed(old):
-        hit = free & places.get(word, 0)
-        free = (free + hit | free - hit) & everything
-        rows.append(free ^ everything)
-    rows.reverse()
-
-    def longest(i: int, j: int) -> int:
-        return (rows[i] & ((1 << width - j) - 1)).bit_count()
-
-    i = j = 0
-    while i < len(old) and j < width:
-        if old[i] == new[j]:
-            yield i, j
-            i, j = i + 1, j + 1
-        elif longest(i + 1, j) >= longest(i, j + 1):
-            i += 1
-        else:
-            j += 1
+    """Pairs of places that hold the same, rising on both sides: the most there can be."""
+    return [
+        (block.a + n, block.b + n)
+        for block in LCSseq.opcodes(old, new).as_matching_blocks()
+        for n in range(block.size)
+    ]
 
 
 def _rewritten(old: Sequence[str], new: Sequence[str]) -> Iterator[Passage]:

@@ -69,8 +69,14 @@ def report_markdown(refined: Refined, *, offline: bool) -> str:
         head["created"] = created.strftime("%Y-%m-%dT%H:%M:%SZ")
     if offline:
         head["offline"] = True
-    front = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=2**20)
-    return f"---\n{front}---\n\n{_with_contents(report.text, report.headings)}"
+    return f"---\n{_yaml(head)}---\n\n{_with_contents(report.text, report.headings)}"
+
+
+def _yaml(head: dict[str, Any]) -> str:
+    """As YAML, by libyaml where it is installed; that would escape emoji, and ours would not."""
+    plain = max("".join(map(str, head.values()))) <= "\uffff"
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper) if plain else yaml.SafeDumper
+    return yaml.dump(head, Dumper=dumper, sort_keys=False, allow_unicode=True, width=2**20)
 
 
 def report_html(

@@ -427,6 +427,21 @@ def test_front_matter_holds_hostile_topics() -> None:
     text.encode()
 
 
+@pytest.mark.parametrize(
+    "title", ["Tides: yes", "\u00e9t\u00e9 \uffe9 #", "Waves \U0001f30a", "no", "1.0"]
+)
+def test_front_matter_is_the_same_without_libyaml(
+    title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own YAML writes the same, and emoji stay as they are."""
+    found = refined(topic=Topic(title=title))
+    text = report_markdown(found, offline=False)
+    monkeypatch.delattr(yaml, "CSafeDumper", raising=False)
+    assert report_markdown(found, offline=False) == text
+    assert title in text
+    assert yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))["topic"] == title
+
+
 def test_long_reports_get_a_table_of_contents() -> None:
     """Five sections and more than 1,200 words bring a list of contents under the title."""
     sections = "".join(f"## Part {n} [x]\n\n{'word ' * 250}\n\n" for n in range(5))
