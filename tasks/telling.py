@@ -100,34 +100,47 @@ class _Teller:
         self._client = client
         self._belongs_to = belongs_to
         self._thread = threading.get_ident()
-        self._gathered: list[tuple[Event, str]] = []
+        self._gathered: dict[UUID, Event] = {}
+        self._group: list[Event] = []
+        self._running: dict[str, UUID] = {}
         self._refused = False
 
     def takes(self, event: Event) -> bool:
-        """Gather an event, if it is the state of a task run on this teller's event loop."""
-        of_a_task = event.resource.id.startswith("prefect.task-run.")
+        """Gather an event, if it is the state of a task run on this teller's event loop.
+
+        That a task run is running need not be told any more once it has gone on: of a step that
+        began and ended while events were gathered the server hears once, with both times.
+        """
+        run, state = event.resource.id, event.resource.get("prefect.state-type")
+        of_a_task = state and run.startswith("prefect.task-run.")
         if not of_a_task or self._refused or threading.get_ident() != self._thread:
             return False
         known = {resource.id for resource in event.involved_resources}
         event.related += [part for part in self._belongs_to if part.id not in known]
-        self._gathered.append((event, event.model_dump_json()))
+        if untold := self._gathered.pop(self._running.pop(run, event.id), None):
+            event.follows = untold.follows
+        if state == "RUNNING":
+            self._running[run] = event.id
+        self._gathered[event.id] = event
         return True
 
     async def keep_telling(self) -> None:
         """Tell what is gathered, until the run is over and all is told, or nobody listens."""
         now = asyncio.get_running_loop().time
         heard = now()
-        while self._gathered or not self.over.is_set():
+        while self._group or self._gathered or not self.over.is_set():
             if len(self._gathered) < MOST:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.over.wait(), PACE_S)
             if not self.over.is_set():
                 heard = now()
+            while self._gathered and len(self._group) < MOST:
+                self._group.append(self._gathered.pop(next(iter(self._gathered))))
             try:
-                if group := self._gathered[:MOST]:
+                if self._group:
                     async with asyncio.timeout(PATIENCE_S):
-                        await self._tell(group)
-                    del self._gathered[: len(group)]
+                        await self._tell(self._group)
+                    self._group = []
                     heard = now()
             except Exception as error:  # whatever it is, it never harms the run
                 if now() - heard >= UNHEARD_S:
@@ -135,13 +148,13 @@ class _Teller:
                     return
                 await asyncio.sleep(PACE_S)
 
-    async def _tell(self, group: Sequence[tuple[Event, str]]) -> None:
+    async def _tell(self, group: Sequence[Event]) -> None:
         """Tell a group of events; where groups are not taken, Prefect's sender tells them."""
         try:
             await self._client.request(
                 "POST",
                 "/events",
-                content=f"[{','.join(said for _, said in group)}]",
+                content=f"[{','.join(event.model_dump_json() for event in group)}]",
                 headers={"Content-Type": "application/json"},
             )
         except httpx.HTTPStatusError as error:
@@ -149,7 +162,7 @@ class _Teller:
                 raise
             logger.debug("events are told one by one: %s", error)
             self._refused = True
-            for event, _ in group:
+            for event in group:
                 EventsWorker.send(EventsWorker.instance(), event)
 
     def _drop(self, error: Exception) -> None:
@@ -157,5 +170,5 @@ class _Teller:
             "the Prefect server took no more events (%s): %d are not told, and the UI lacks what"
             " they say; reports and answers are whole",
             type(error).__name__,
-            len(self._gathered),
+            len(self._group) + len(self._gathered),
         )

@@ -67,7 +67,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
 
 
 def test_what_a_report_costs_the_server(bench: Bench, endpoint: Endpoint, counts: Counts) -> None:
-    """Each step is one task run with two events; the server is asked nothing for a report."""
+    """Each step is a task run with two events at most; the server is asked nothing for a report."""
     spent: list[Counts] = []
     for count in (FEW, MANY):
         topics = [f"Case {n} of {count}" for n in range(count)]
@@ -80,10 +80,9 @@ def test_what_a_report_costs_the_server(bench: Bench, endpoint: Endpoint, counts
     more = {what: many[what] - few[what] for what in many}
     assert more["task runs"] == Counter({step: n * reports for step, n in STEPS.items()})
     task_runs = more["task runs"].total()
+    assert more["events"].pop("prefect.task-run.Completed") == task_runs
+    assert more["events"].pop("prefect.task-run.Running", 0) <= task_runs
     # Progress and log go by time: a longer batch has a few more of them.
-    moves = Counter({"prefect.artifact.updated": more["events"]["prefect.artifact.updated"]})
-    assert more["events"] - moves == Counter(
-        {"prefect.task-run.Running": task_runs, "prefect.task-run.Completed": task_runs}
-    )
-    assert moves.total() < reports / 10
+    assert more["events"].keys() <= {"prefect.artifact.updated"}
+    assert more["events"].total() < reports / 10
     assert more["requests"].total() < reports / 2, more["requests"]

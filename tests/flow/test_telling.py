@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from prefect import flow, task
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.events import Event, emit_event
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import ObjectNotFound
 
 from tasks import telling
 from tasks.runner import run_here
@@ -28,6 +29,20 @@ RUN, DONE = "prefect.task-run.Running", "prefect.task-run.Completed"
 async def step(number: int) -> int:
     """A task that says which it is."""
     return number
+
+
+@task
+async def long_step(server: Server) -> None:
+    """A task that lasts until the server has heard of it."""
+    await asyncio.to_thread(wait_until, lambda: server.told)
+
+
+@task(retries=1, retry_delay_seconds=0.01)
+async def second_time_step(failed: list[int]) -> None:
+    """A task that fails at first."""
+    if not failed:
+        failed.append(1)
+        raise ValueError("once")
 
 
 @task
@@ -111,34 +126,58 @@ def refused(status: int) -> Callable[[], None]:
 
 
 def test_states_arrive_in_groups_and_in_order(server: Server) -> None:
-    """Many states make few requests; the server knows each task run's last state."""
+    """Many states make few requests; the server knows all of each quick task run."""
     states = asyncio.run(stepping(30))
     assert len(server.groups) <= 3
     assert not server.alone
-    by_run: dict[str, list[str]] = {}
-    for event in server.told:
-        by_run.setdefault(event["resource"]["prefect.resource.id"], []).append(event["event"])
-    assert [*by_run.values()] == [[RUN, DONE]] * 30
     ids = [state.state_details.task_run_id for state in states]
-    assert {f"prefect.task-run.{known}" for known in ids} == by_run.keys()
+    assert [e["resource"]["prefect.resource.id"] for e in server.told] == [
+        f"prefect.task-run.{known}" for known in ids
+    ]
+    assert {event["event"] for event in server.told} == {DONE}
+    assert {event["follows"] for event in server.told} == {None}
+    wait_until(lambda: asyncio.run(known(ids)), every=0.2)
+    for run, state in zip(asyncio.run(known(ids)), states, strict=True):
+        assert run.state_name == "Completed"
+        assert run.start_time
+        assert run.end_time == state.timestamp
 
-    def all_known() -> bool:
-        return all(known == "COMPLETED" for known in asyncio.run(known_states(ids)))
 
-    wait_until(all_known, every=0.2)
-
-
-async def known_states(ids: list[Any]) -> list[str | None]:
-    """What the server knows of task runs."""
-    from prefect.client.orchestration import get_client
-    from prefect.exceptions import ObjectNotFound
-
+async def known(ids: list[Any]) -> list[TaskRun]:
+    """What the server knows of task runs; nothing before it knows all."""
     async with get_client() as client:
         try:
-            found = [await client.read_task_run(known) for known in ids]
+            return [await client.read_task_run(run_id) for run_id in ids]
         except ObjectNotFound:
-            return [None]
-    return [run.state_type.value if run.state_type else None for run in found]
+            return []
+
+
+def test_what_lasts_is_told_when_it_begins(server: Server) -> None:
+    """A task run that the server was told of ends with an event that follows the first."""
+
+    @flow
+    async def lasting() -> None:
+        async with grouped_events():
+            await run_here(long_step, {"server": server})
+
+    asyncio.run(lasting())
+    began, ended = server.told
+    assert [began["event"], ended["event"]] == [RUN, DONE]
+    assert ended["follows"] == began["id"]
+
+
+def test_a_failed_try_is_told_however_short(server: Server) -> None:
+    """Only that something runs is left out once it has gone on."""
+
+    @flow
+    async def trying() -> None:
+        async with grouped_events():
+            await run_here(second_time_step, {"failed": []})
+
+    asyncio.run(trying())
+    failed, done = server.told
+    assert [failed["event"], done["event"]] == ["prefect.task-run.AwaitingRetry", DONE]
+    assert done["follows"] == failed["id"]
 
 
 def test_an_event_names_what_prefects_own_sender_names(
@@ -166,8 +205,8 @@ def test_an_event_names_what_prefects_own_sender_names(
     wait_until(lambda: [e.event for e in handled if e.event in (RUN, DONE)] == [RUN, DONE])
     own = [e for e in handled if e.event in (RUN, DONE)]
     asyncio.run(one(grouped=True))
-    assert [e["event"] for e in server.told] == [RUN, DONE]
-    for event, other in zip(server.told, own, strict=True):
+    assert [e["event"] for e in server.told] == [DONE]
+    for event, other in zip(server.told, own[1:], strict=True):
         roles = [part["prefect.resource.role"] for part in event["related"]]
         assert roles == [part["prefect.resource.role"] for part in other.related]
         assert roles == ["flow-run", "flow"]
@@ -186,7 +225,7 @@ def test_everything_else_goes_to_prefects_own_sender(server: Server) -> None:
         await steps(1)
 
     asyncio.run(mixed())
-    assert [event["event"] for event in server.told] == [RUN, DONE]
+    assert [event["event"] for event in server.told] == [DONE]
     assert [event.event for event in server.alone] == ["said", "said", RUN, DONE]
     assert "send" not in vars(EventsWorker.instance())
 
@@ -217,7 +256,7 @@ def test_two_runs_in_a_process_tell_each_their_own(server: Server) -> None:
             if part["prefect.resource.role"] == "flow-run"
         )
         runs[run] = runs.get(run, 0) + 1
-    assert sorted(runs.values()) == [2, 4]
+    assert sorted(runs.values()) == [1, 2]
     assert not server.alone
     assert "send" not in vars(EventsWorker.instance())
 
@@ -233,7 +272,7 @@ def test_what_fails_inside_is_told_and_leaves_nothing_behind(server: Server) -> 
 
     with pytest.raises(ValueError, match="inside"):
         asyncio.run(failing())
-    assert [event["event"] for event in server.told] == [RUN, DONE]
+    assert [event["event"] for event in server.told] == [DONE]
     assert "send" not in vars(EventsWorker.instance())
 
 
@@ -252,7 +291,7 @@ def test_a_group_that_was_not_taken_is_told_again(
 
     asyncio.run(stepping(3))
     assert not answers
-    assert len(server.told) == 6
+    assert len(server.told) == 3
     assert "not told" not in said.text
 
 
@@ -264,12 +303,12 @@ def test_a_server_that_takes_no_groups_is_told_by_prefects_own_sender(server: Se
     async def alone() -> None:
         async with grouped_events():
             await steps(2)
-            await asyncio.to_thread(wait_until, lambda: len(server.alone) >= 4)
+            await asyncio.to_thread(wait_until, lambda: len(server.alone) >= 2)
             await steps(1)
-            assert len(server.alone) == 6
+            assert len(server.alone) == 4
 
     asyncio.run(alone())
-    assert [event.event for event in server.alone] == [RUN, DONE] * 3
+    assert [event.event for event in server.alone] == [DONE, DONE, RUN, DONE]
 
 
 def test_a_run_whose_belongings_are_not_found_is_told_by_prefects_own_sender(
@@ -301,4 +340,4 @@ def test_a_server_that_is_gone_does_not_keep_the_run(
 
     asyncio.run(stepping(2))
     assert not server.told
-    assert "took no more events (ConnectError): 4 are not told" in said.text
+    assert "took no more events (ConnectError): 2 are not told" in said.text
