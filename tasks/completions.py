@@ -235,7 +235,8 @@ class AnswerStore(WritableFileSystem):
         """Try once more what could not be kept, or whose writer was cancelled."""
         for path in [*self._unkept]:
             try:
-                await self._write(path)
+                if path in self._unkept:  # a writer under way may have kept it since
+                    await self._write(path)
             except StorageError as error:
                 self._warn(f"an answer was not kept (at the end): {error}")
 

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -360,6 +361,42 @@ def test_an_answer_whose_writer_is_cancelled_is_kept(
 
     asyncio.run(cancelled())
     assert asyncio.run(look(tmp_path, ask()))[0] == answer()
+
+
+def test_an_answer_that_is_kept_while_another_is_kept_late_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is closed during a write waits for it, however long it takes."""
+    failed, slow = ask(), ask("What is ebb?")
+    fails = [True] * completions.ATTEMPTS
+    begun, closing, kept = threading.Event(), threading.Event(), threading.Event()
+    write = LocalPlace.write
+
+    def in_turn(place: LocalPlace, name: str, content: bytes) -> None:
+        if slow.key in name:
+            begun.set()
+            assert closing.wait(10)
+        elif fails and fails.pop():
+            raise StorageError("not now")
+        else:
+            closing.set()
+            assert kept.wait(10)
+        write(place, name, content)
+
+    async def closed() -> None:
+        store = AnswerStore(location=str(tmp_path))
+        monkeypatch.setattr(LocalPlace, "write", in_turn)
+        async with store.opened():
+            with pytest.raises(StorageError):
+                await results(store).awrite(sealed(answer()), key=failed.key)
+            writing = asyncio.ensure_future(results(store).awrite(sealed(answer()), key=slow.key))
+            writing.add_done_callback(lambda _: kept.set())
+            assert await asyncio.to_thread(begun.wait, 10)
+        await writing
+
+    asyncio.run(closed())
+    for question in (failed, slow):
+        assert asyncio.run(look(tmp_path, question))[0] == answer()
 
 
 def test_a_failed_read_is_repeated_because_a_miss_costs_money(
