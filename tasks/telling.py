@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -134,8 +135,8 @@ class _Teller:
                     await asyncio.wait_for(self.over.wait(), PACE_S)
             if not self.over.is_set():
                 heard = now()
-            while self._gathered and len(self._group) < MOST:
-                self._group.append(self._gathered.pop(next(iter(self._gathered))))
+            for known in [*islice(self._gathered, MOST - len(self._group))]:
+                self._group.append(self._gathered.pop(known))
             try:
                 if self._group:
                     async with asyncio.timeout(PATIENCE_S):
