@@ -90,28 +90,35 @@ def cached(bench: Bench) -> list[Figure]:
 
 
 def large(bench: Bench) -> list[Figure]:
-    """Five thousand topics beside five hundred: time, memory, drain."""
+    """Five thousand topics between two batches of five hundred: time, memory, drain.
+
+    A machine that is shared does not keep its speed for as long as the large batch takes.
+    """
     per_topic: list[float] = []
     peak: list[float] = []
-    drain = 0.0
-    for count in (500, 5000):
+    drains: list[float] = []
+    opens = ""
+    for turn, count in enumerate((500, 5000, 500)):
         with bench.endpoint(0.05) as (url, log):
-            run, result = bench.flow(
-                names(count, "a large batch"), url, 100, store=f"large-{count}"
-            )
+            topics = names(count, f"large batch {turn}")
+            run, result = bench.flow(topics, url, 100, store=f"large-{turn}")
             assert len(result["reports"]) == count
             per_topic.append(result["duration_s"] / count)
             peak.append(run.peak_mb)
-            drain = run.began + run.seconds - last_answered(log)
-    opens = ", ".join(f"{what} {took:.1f} s" for what, took in opened(bench.api_url).items())
+            drains.append(run.began + run.seconds - last_answered(log))
+        if count == 5000:
+            opens = ", ".join(
+                f"{what} {took:.1f} s" for what, took in opened(bench.api_url).items()
+            )
+    before, large, after = per_topic
     growth = 1024 * (peak[1] - peak[0]) / 4500
     return [
         Figure(
             "5,000 topics (0.05 s a call, 100 at once), time a topic beside that at 500",
-            f"{per_topic[1] / per_topic[0]:.2f} times ({1000 * per_topic[1]:.0f} ms)",
+            f"{2 * large / (before + after):.2f} times ({1000 * large:.0f} ms)",
             "at most 1.2",
         ),
         Figure("… growth of the flow process a topic", f"{growth:.0f} KiB", "at most 60"),
-        Figure("… from the last answer to exit", f"{drain:.1f} s", "under 10 s"),
+        Figure("… from the last answer to exit", f"{drains[1]:.1f} s", "under 10 s"),
         Figure("… opened in the Prefect UI", opens, "it opens"),
     ]
