@@ -90,6 +90,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
     monkeypatch.setattr(PrefectClient, "request", seen)
     monkeypatch.setattr(EventsWorker, "send", seen_alone)
+    monkeypatch.setattr(telling, "PACE_S", 600)  # a group is told when it is full, or at the end
     return watched
 
 
@@ -152,8 +153,9 @@ async def known(ids: list[Any]) -> list[TaskRun]:
             return []
 
 
-def test_what_lasts_is_told_when_it_begins(server: Server) -> None:
+def test_what_lasts_is_told_when_it_begins(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task run that the server was told of ends with an event that follows the first."""
+    monkeypatch.setattr(telling, "PACE_S", 0.05)
 
     @flow
     async def lasting() -> None:
@@ -280,7 +282,6 @@ def test_a_group_that_was_not_taken_is_told_again(
     server: Server, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
 ) -> None:
     """A server that is away for a while misses nothing."""
-    monkeypatch.setattr(telling, "PACE_S", 0.05)
     answers = [refused(503), refused(500)]
 
     def in_turn() -> None:
@@ -289,26 +290,38 @@ def test_a_group_that_was_not_taken_is_told_again(
 
     server.answers = in_turn
 
-    asyncio.run(stepping(3))
+    @flow
+    async def ending() -> None:
+        async with grouped_events():
+            await steps(3)
+            monkeypatch.setattr(telling, "PACE_S", 0.05)
+
+    asyncio.run(ending())
     assert not answers
     assert len(server.told) == 3
     assert "not told" not in said.text
 
 
-def test_a_server_that_takes_no_groups_is_told_by_prefects_own_sender(server: Server) -> None:
+def test_a_server_that_takes_no_groups_is_told_by_prefects_own_sender(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is lost where there is no such request."""
+    monkeypatch.setattr(telling, "PACE_S", 0.05)
     server.answers = refused(404)
+
+    def done() -> int:
+        return sum(event.event == DONE for event in server.alone)
 
     @flow
     async def alone() -> None:
         async with grouped_events():
             await steps(2)
-            await asyncio.to_thread(wait_until, lambda: len(server.alone) >= 2)
+            await asyncio.to_thread(wait_until, lambda: done() == 2)
             await steps(1)
-            assert len(server.alone) == 4
+            assert [event.event for event in server.alone[-2:]] == [RUN, DONE]
 
     asyncio.run(alone())
-    assert [event.event for event in server.alone] == [DONE, DONE, RUN, DONE]
+    assert done() == 3
 
 
 def test_a_run_whose_belongings_are_not_found_is_told_by_prefects_own_sender(
@@ -330,7 +343,6 @@ def test_a_server_that_is_gone_does_not_keep_the_run(
     server: Server, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
 ) -> None:
     """What an ended run has still to tell is dropped, with a warning."""
-    monkeypatch.setattr(telling, "PACE_S", 0.05)
     monkeypatch.setattr(telling, "UNHEARD_S", 0.2)
 
     def gone() -> None:
@@ -338,6 +350,12 @@ def test_a_server_that_is_gone_does_not_keep_the_run(
 
     server.answers = gone
 
-    asyncio.run(stepping(2))
+    @flow
+    async def ending() -> None:
+        async with grouped_events():
+            await steps(2)
+            monkeypatch.setattr(telling, "PACE_S", 0.05)
+
+    asyncio.run(ending())
     assert not server.told
     assert "took no more events (ConnectError): 2 are not told" in said.text
