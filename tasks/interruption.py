@@ -13,11 +13,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
+from prefect.utilities import engine
 
 from tasks.errors import Interrupted
 
 GRACE_S = 20
 """Seconds that calls under way may take to end after an interruption."""
+HANDLER = "_prefect_sigterm_handler"
+"""Prefect's name for its handler of SIGTERM."""
 ECHO_S = 5
 """Seconds in which a signal of the other kind is the same wish: Ctrl-C and the parent's SIGTERM."""
 
@@ -57,7 +60,8 @@ class Interruption:
                 loop.add_signal_handler(number, self._interrupt, number, run)
                 before[number] = handler
         try:
-            yield
+            with _acknowledged(before.get(signal.SIGTERM)):
+                yield
         except asyncio.CancelledError:
             self.end()
             raise
@@ -94,3 +98,20 @@ class Interruption:
             self._tell(number)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GRACE_S, run.cancel)
+
+
+@contextmanager
+def _acknowledged(before: Any) -> Generator[None]:
+    """Let Prefect go on answering who tells why SIGTERM will come: a cancel, or a worker's end.
+
+    It answers only while it finds its own handler of SIGTERM installed. Without an answer a run
+    that somebody cancelled would be Crashed, and crashed runs begin again by an automation.
+    """
+    if before is None or getattr(engine, HANDLER, None) is not before:
+        yield
+        return
+    setattr(engine, HANDLER, signal.getsignal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        setattr(engine, HANDLER, before)

@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from prefect.utilities.engine import can_ack_control_intent, capture_sigterm
 
 from tasks.errors import Interrupted
 from tasks.interruption import Interruption
@@ -43,3 +44,24 @@ def test_the_same_signal_again_ends_the_run_at_once(number: int) -> None:
     """A second Ctrl-C is meant."""
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(signalled(number, number))
+
+
+@pytest.mark.parametrize("flow_has_taken_it", [True, False])
+def test_a_cancel_is_acknowledged_where_prefect_would_acknowledge_it(
+    flow_has_taken_it: bool,
+) -> None:
+    """Else Prefect's worker holds the process that it ends for crashed, and starts it again."""
+
+    async def heeding() -> bool:
+        with Interruption(lambda why: None, None).heeded():
+            return can_ack_control_intent()
+
+    before = signal.getsignal(signal.SIGTERM)
+    if flow_has_taken_it:
+        with capture_sigterm():
+            assert asyncio.run(heeding())
+            assert can_ack_control_intent()
+    else:
+        assert not asyncio.run(heeding())
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not can_ack_control_intent()
