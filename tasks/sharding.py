@@ -183,7 +183,9 @@ class ShardedRun(GatheredRun):
         one = shard.latest
         if one.end is None and workers.shared:
             await self._listen(shard, workers)
-        if one.end is None:
+        if one.end is None:  # once it is stopped its worker takes seconds to notice its end
+            done = any(record.ended and record.flow_run == one.flow_run for record in self.records)
+            shard.over = bool(done and self.session.stopped)
             return
         said = f"shard {one.number} ({one.name}) {one.end}"
         if one.end != "completed":
