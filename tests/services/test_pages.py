@@ -206,7 +206,7 @@ def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
     root = url.split("/2026")[0].removesuffix("/index.html")
     said: list[str] = []
     with browser.new_context(**context) as fresh:
-        fresh.set_default_timeout(5000)
+        fresh.set_default_timeout(1000 * PATIENCE_S)
         page = fresh.new_page()
         page.on("console", lambda message: said.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"error: {error}"))
