@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
@@ -75,11 +75,15 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
 
     Args:
         window: Runs of one mapped task under way at once.
+
+    Attributes:
+        ready: What each run of a mapped task waits for before it begins, if anything.
     """
 
     def __init__(self, window: int = 10) -> None:
         super().__init__()
         self.window = window
+        self.ready: Callable[[], Awaitable[None]] | None = None
         self._gate: asyncio.Semaphore | None = None
         self._runs: set[asyncio.Task[Any]] = set()
 
@@ -133,6 +137,8 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
             if isinstance(upstream, LoopFuture):
                 await upstream
         async with gate or nullcontext():
+            if gate and self.ready:
+                await self.ready()
             return await run_here(task, parameters, task_run_id, wait_for, dependencies)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -21,12 +22,15 @@ from prefect.events.clients import PrefectEventsClient
 from prefect.events.related import related_resources_from_run_context
 from prefect.events.worker import EventsWorker
 
-from tasks.runs import flow_run_here, outside_of_tasks
+from tasks.runner import EventLoopTaskRunner
+from tasks.runs import flow_run_here, outside_of_tasks, runner_here
 
 PACE_S = 0.25
 """Seconds for which events are gathered."""
 MOST = 1000
 """Events in one request."""
+LISTENS_S = 10.0
+"""Seconds since the last group was taken, in which a busy server is waited for."""
 UNHEARD_S = 30.0
 """Seconds in which the server takes a group, or what an ended run has still to tell is dropped."""
 PATIENCE_S = 90.0
@@ -55,6 +59,9 @@ async def grouped_events() -> AsyncGenerator[None]:
             return
         teller = _Teller(client, belongs_to)
         _tellers[run.id] = teller
+        runner = runner_here()
+        if isinstance(runner, EventLoopTaskRunner):
+            runner.ready = teller.caught_up
         worker.send = partial(_sort, worker)
         telling = asyncio.create_task(teller.keep_telling())
         try:
@@ -105,6 +112,19 @@ class _Teller:
         self._group: list[Event] = []
         self._running: dict[str, UUID] = {}
         self._refused = False
+        self._taken = time.monotonic()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def caught_up(self) -> None:
+        """Wait while there is more than a group to tell, and groups are taken.
+
+        What begins faster than the server can hear of it ends no sooner: all must be told before
+        the run is over, and until then the UI is behind and what is untold takes memory.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._taken + LISTENS_S - time.monotonic())):
+                await self._room.wait()
 
     def takes(self, event: Event) -> bool:
         """Gather an event, if it is the state of a task run on this teller's event loop.
@@ -123,12 +143,13 @@ class _Teller:
         if state == "RUNNING":
             self._running[run] = event.id
         self._gathered[event.id] = event
+        if len(self._gathered) >= MOST:
+            self._room.clear()
         return True
 
     async def keep_telling(self) -> None:
         """Tell what is gathered, until the run is over and all is told, or nobody listens."""
-        now = asyncio.get_running_loop().time
-        heard = now()
+        now, heard = time.monotonic, time.monotonic()
         while self._group or self._gathered or not self.over.is_set():
             if len(self._gathered) < MOST:
                 with suppress(TimeoutError):
@@ -137,12 +158,14 @@ class _Teller:
                 heard = now()
             for known in [*islice(self._gathered, MOST - len(self._group))]:
                 self._group.append(self._gathered.pop(known))
+            if len(self._gathered) < MOST:
+                self._room.set()
             try:
                 if self._group:
                     async with asyncio.timeout(PATIENCE_S):
                         await self._tell(self._group)
                     self._group = []
-                    heard = now()
+                    self._taken = heard = now()
             except Exception as error:  # whatever it is, it never harms the run
                 if now() - heard >= UNHEARD_S:
                     self._drop(error)

@@ -18,7 +18,7 @@ from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound
 
 from tasks import telling
-from tasks.runner import run_here
+from tasks.runner import EventLoopTaskRunner, ended, run_here
 from tasks.telling import grouped_events
 from tests.services.processes import wait_until
 
@@ -300,6 +300,42 @@ def test_a_group_that_was_not_taken_is_told_again(
     assert not answers
     assert len(server.told) == 3
     assert "not told" not in said.text
+
+
+@pytest.mark.parametrize("listens_s", [60.0, 0.0])
+def test_topics_begin_as_fast_as_a_listening_server_hears_of_them(
+    server: Server, monkeypatch: pytest.MonkeyPatch, listens_s: float
+) -> None:
+    """A server that is behind is waited for, one that has taken nothing for long is not."""
+    monkeypatch.setattr(telling, "PACE_S", 0.05)
+    monkeypatch.setattr(telling, "MOST", 2)
+    monkeypatch.setattr(telling, "LISTENS_S", listens_s)
+    begun: list[int] = []
+    begun_when_refused: list[int] = []
+
+    @task
+    async def topic(number: int) -> None:
+        begun.append(number)
+
+    def behind() -> None:
+        enough = len(begun_when_refused) == 5 if listens_s else len(begun) == 12
+        if not enough:
+            begun_when_refused.append(len(begun))
+            refused(503)()
+
+    server.answers = behind
+
+    @flow(task_runner=EventLoopTaskRunner(window=1))
+    async def mapping() -> None:
+        async with grouped_events():
+            for future in topic.map(range(12)):
+                await ended(future)
+
+    asyncio.run(mapping())
+    assert begun == [*range(12)]
+    assert len(server.told) == 12
+    if listens_s:  # those of a group that is refused, and those gathered meanwhile
+        assert max(begun_when_refused) <= 4
 
 
 def test_a_server_that_takes_no_groups_is_told_by_prefects_own_sender(
