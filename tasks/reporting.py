@@ -31,7 +31,7 @@ from tasks.progress import Progress
 from tasks.publishing import Publication, Published, publish_report, write_report
 from tasks.run_artifacts import RunArtifacts
 from tasks.run_log import decisions_only
-from tasks.runner import as_is, ended, forget, under_way
+from tasks.runner import Room, as_is, ended, forget, under_way
 from tasks.runs import outside_of_tasks, run_context
 from tasks.schemas import (
     OFFLINE,
@@ -92,6 +92,8 @@ class ReportRun:
         self.published: dict[str, tuple[FileEntry, ...]] = {}
         self.warnings: list[str] = []
         self.log = get_run_logger()
+        self._window = under_way(len(batch.topics), self.caps.concurrency)
+        self._finishing = Room(self._window)
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
 
@@ -107,7 +109,8 @@ class ReportRun:
         """
         options = self.plan.options
         _, runner = run_context()
-        runner.window = under_way(len(self.batch.topics), self.caps.concurrency)
+        runner.window = self._window
+        runner.waits.append(self._finishing.free)
         slugs = {topic.slug for topic in self.batch.topics}
         self.earlier = EarlierReports(self.place, self.run_id, slugs)
         opened = self.store.opened(
@@ -136,7 +139,8 @@ class ReportRun:
             refined = await ended(refining)
             if topic.slug in self.held:
                 raise self.held[topic.slug]
-            report = await self._publish(refined)
+            with self._finishing.taken():
+                report = await self._publish(refined)
         except Exception as error:  # whatever it is, it ends this report only
             report = self.failure(topic, error)
         await self.settle(topic, report)

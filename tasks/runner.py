@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
@@ -77,13 +77,13 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         window: Runs of one mapped task under way at once.
 
     Attributes:
-        ready: What each run of a mapped task waits for before it begins, if anything.
+        waits: What each run of a mapped task waits for before it begins.
     """
 
     def __init__(self, window: int = 10) -> None:
         super().__init__()
         self.window = window
-        self.ready: Callable[[], Awaitable[None]] | None = None
+        self.waits: list[Callable[[], Awaitable[None]]] = []
         self._gate: asyncio.Semaphore | None = None
         self._runs: set[asyncio.Task[Any]] = set()
 
@@ -137,9 +137,42 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
             if isinstance(upstream, LoopFuture):
                 await upstream
         async with gate or nullcontext():
-            if gate and self.ready:
-                await self.ready()
+            for wait in self.waits if gate else ():
+                await wait()
             return await run_here(task, parameters, task_run_id, wait_for, dependencies)
+
+
+class Room:
+    """For things that are to be few at once, though nobody who brings one can wait: who begins can.
+
+    Args:
+        most: How many are few.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._free = asyncio.Event()
+        self._free.set()
+
+    @contextmanager
+    def taken(self) -> Generator[None]:
+        """Have one more there."""
+        self._move(-1)
+        try:
+            yield
+        finally:
+            self._move(1)
+
+    def _move(self, by: int) -> None:
+        self._left += by
+        if self._left > 0:
+            self._free.set()
+        else:
+            self._free.clear()
+
+    async def free(self) -> None:
+        """Wait until there is room."""
+        await self._free.wait()
 
 
 def under_way(items: int, calls: int) -> int:

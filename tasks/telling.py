@@ -61,7 +61,7 @@ async def grouped_events() -> AsyncGenerator[None]:
         _tellers[run.id] = teller
         runner = runner_here()
         if isinstance(runner, EventLoopTaskRunner):
-            runner.ready = teller.caught_up
+            runner.waits.append(teller.caught_up)
         worker.send = partial(_sort, worker)
         telling = asyncio.create_task(teller.keep_telling())
         try:

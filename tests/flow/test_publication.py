@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tasks.verifying import Verifier
 from tests import faults
 from tests.endpoint import Endpoint
 from tests.flow.conftest import Bench
+from tests.pace import PATIENCE_S
+from tests.services.processes import wait_until
 
 BOTH = {"formats": ["pdf", "docx"]}
 TOPICS = ["Tidal power", "C++"]
@@ -55,6 +58,38 @@ def test_formats_are_published_with_the_report_and_never_buy_it_again(
         assert manifest.options["formats"] == ["pdf", "docx"]
         assert manifest.warnings == []
     assert Verifier(LocalPlace(bench.output)).verify().findings == []
+
+
+def test_what_waits_to_be_published_is_bounded(
+    bench: Bench, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where files are written more slowly than drafts, no heap of finished reports is left."""
+    waiting: list[str] = []
+    go_on = threading.Event()
+    publish = LocalPlace.publish
+
+    def slow(place: LocalPlace, folder: str, *rest: Any) -> bool:
+        waiting.append(folder)
+        assert go_on.wait(PATIENCE_S)
+        return publish(place, folder, *rest)
+
+    def look() -> None:
+        wait_until(lambda: len(waiting) == 3)
+        begun.update(request.topic for request in endpoint.requests)
+        go_on.set()
+
+    monkeypatch.setattr(LocalPlace, "publish", slow)
+    begun: set[str] = set()
+    looking = threading.Thread(target=look)
+    looking.start()
+    result = bench.run(
+        endpoint, [f"Topic number {n}" for n in range(12)], options={"concurrency": 1}
+    )
+    looking.join()
+
+    assert {report.status for report in result.reports} == {"published"}
+    assert len(begun) <= 4  # two at once, and those that began as two were finished
+    assert len(endpoint.requests) == 7 * 12
 
 
 @pytest.mark.parametrize("error", [FormatFailed("report.pdf: no"), ZeroDivisionError("secret")])
