@@ -21,6 +21,7 @@ GRACE_S = 20
 """Seconds that calls under way may take to end after an interruption."""
 HANDLER = "_prefect_sigterm_handler"
 """Prefect's name for its handler of SIGTERM."""
+PREFECTS: Any = getattr(engine, HANDLER, None)
 ECHO_S = 5
 """Seconds in which a signal of the other kind is the same wish: Ctrl-C and the parent's SIGTERM."""
 
@@ -107,7 +108,7 @@ def _acknowledged(before: Any) -> Generator[None]:
     It answers only while it finds its own handler of SIGTERM installed. Without an answer a run
     that somebody cancelled would be Crashed, and crashed runs begin again by an automation.
     """
-    if before is None or getattr(engine, HANDLER, None) is not before:
+    if before is None or before is not PREFECTS:  # no flow has it, or another run of this loop
         yield
         return
     setattr(engine, HANDLER, signal.getsignal(signal.SIGTERM))

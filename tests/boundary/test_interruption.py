@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from prefect.utilities import engine
 from prefect.utilities.engine import can_ack_control_intent, capture_sigterm
 
 from tasks.errors import Interrupted
@@ -65,3 +66,22 @@ def test_a_cancel_is_acknowledged_where_prefect_would_acknowledge_it(
         assert not asyncio.run(heeding())
     assert signal.getsignal(signal.SIGTERM) is before
     assert not can_ack_control_intent()
+
+
+def test_runs_that_overlap_leave_prefects_handler_as_it_was() -> None:
+    """The first to begin may be the first to end."""
+
+    async def overlapping() -> None:
+        first, second = (Interruption(lambda why: None, None).heeded() for _ in range(2))
+        first.__enter__()
+        second.__enter__()
+        assert can_ack_control_intent()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+
+    own = engine._prefect_sigterm_handler  # pyright: ignore[reportPrivateUsage]
+    before = signal.getsignal(signal.SIGTERM)
+    with capture_sigterm():
+        asyncio.run(overlapping())
+    assert engine._prefect_sigterm_handler is own  # pyright: ignore[reportPrivateUsage]
+    assert signal.getsignal(signal.SIGTERM) is before
