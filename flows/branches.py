@@ -84,7 +84,7 @@ async def parallel_branches(
     async with grouped_events():
         async with BranchRun(checked, Settings()).open() as run:
             result, _ = await run.answered(checked.inquiries[0])
-        run.interruption.end()
+        await run.interruption.end()
         await show_result(result)
     ending: Any = branches_state(result, deployed=of_a_deployment())
     return ending

@@ -141,5 +141,5 @@ class BatchRun(ReportRun):
             result = self.result()
         self.log.info("%s: %s", result.status, counts(result))
         await self.artifacts.show_result(result)
-        self.interruption.end()
+        await self.interruption.end()
         return result

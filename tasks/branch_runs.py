@@ -254,7 +254,7 @@ class BranchRun:
             self.stop(error)
             self.log.error("the run's pages could not be written: %s", error)
             result = self.result()
-        self.interruption.end()
+        await self.interruption.end()
         return result
 
 

@@ -108,7 +108,7 @@ class ShardRun(ReportRun):
         """Tell what has become of the shard."""
         result = self.result()
         self.log.info("%s: %s", result.status, counts(result))
-        self.interruption.end()
+        await self.interruption.end()
         return result
 
     async def _keep_record(self) -> None:

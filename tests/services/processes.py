@@ -36,6 +36,23 @@ COMPLETE = {
 }
 """Settings of a server whose database is a copy: tables and types of blocks are there."""
 
+CONCURRENCY = 4
+"""Calls that a batch of the command line makes at once."""
+CALLS_A_TOPIC = 7
+"""Calls of a report by the fake endpoint, whose scores go 6, 7, 8."""
+LOADED = """
+import asyncio, json, sys
+from prefect.flows import load_flow_from_entrypoint
+flow = load_flow_from_entrypoint("flows/batch.py:report_batch")
+print(asyncio.run(flow(**json.loads(sys.argv[1]))).model_dump_json())
+"""
+"""A program that loads the flow as a worker does, and runs it with the parameters it is given."""
+
+
+def titles(round_number: int, count: int = 10) -> list[str]:
+    """Topics that no other round has."""
+    return [f"Topic {number} of round {round_number}" for number in range(1, count + 1)]
+
 
 def wait_until(
     true: Callable[[], Any],
@@ -202,8 +219,8 @@ class CommandLine:
             return ended(process)
 
     def batch(self, topics: Sequence[str], *more: str) -> tuple[str, ...]:
-        """The arguments of a batch with four calls at once."""
-        return (*topics, "--output", str(self.output), "--concurrency", "4", *more)
+        """The arguments of a batch."""
+        return (*topics, "--output", str(self.output), "--concurrency", str(CONCURRENCY), *more)
 
 
 @dataclass(frozen=True)

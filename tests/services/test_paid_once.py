@@ -1,11 +1,10 @@
-"""No paid answer is lost or bought twice: real processes, killed, interrupted, doubled, starved."""
+"""No paid answer is lost or bought twice: real processes, killed, doubled, starved."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,15 +20,17 @@ from tests.services.checker import (
     asked,
     check_files,
     kept_requests,
-    lines,
     request_id,
 )
 from tests.services.processes import (
+    CALLS_A_TOPIC,
+    CONCURRENCY,
+    LOADED,
     CommandLine,
     ended,
     endpoint_process,
     kill_group,
-    prefect_server,
+    titles,
     wait_until,
 )
 
@@ -37,34 +38,8 @@ pytestmark = pytest.mark.services
 
 KILLS = int(os.environ.get("PAID_ONCE_KILLS", "10"))
 SEED = int(os.environ.get("PAID_ONCE_SEED", "20261122"))
-CONCURRENCY = 4
-MOST_IN_FLIGHT = 4
+MOST_IN_FLIGHT = CONCURRENCY
 """As many as are under way at once: a call has its turn until its answer is in the store."""
-CALLS_A_TOPIC = 7
-
-
-@pytest.fixture(scope="module")
-def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One Prefect server for all tests of this module."""
-    with prefect_server(tmp_path_factory.mktemp("server")) as url:
-        yield url
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """The endpoint's log."""
-    return tmp_path / "endpoint.log"
-
-
-@pytest.fixture
-def command(tmp_path: Path, api_url: str, log: Path) -> Iterator[CommandLine]:
-    """The command line with a fresh store, output and endpoint."""
-    with endpoint_process(log, "--latency", "0.05") as base_url:
-        yield CommandLine(tmp_path, api_url, base_url)
-
-
-def _titles(round_number: int, count: int = 10) -> list[str]:
-    return [f"Topic {number} of round {round_number}" for number in range(1, count + 1)]
 
 
 @pytest.mark.timeout(max(300, 60 * KILLS))
@@ -79,7 +54,7 @@ def test_kills_at_random_moments_repeat_only_what_was_in_flight(
     rng = random.Random(SEED)
     checker = PaidOnce(log, command.store, command.base_url, CONCURRENCY, MOST_IN_FLIGHT)
     began = time.monotonic()
-    whole = command.run(*command.batch(_titles(0)))
+    whole = command.run(*command.batch(titles(0)))
     life_s = time.monotonic() - began
     calls_s = whole.result["duration_s"]
     checker.end_of_life(killed=False)
@@ -87,7 +62,7 @@ def test_kills_at_random_moments_repeat_only_what_was_in_flight(
     round_number = 0
     while checker.kills < KILLS:
         round_number += 1
-        batch = command.batch(_titles(round_number))
+        batch = command.batch(titles(round_number))
         for _ in range(min(KILLS - checker.kills, rng.randint(5, 9))):
             if not _killed(command, batch, log, rng, life_s, calls_s):
                 break
@@ -146,7 +121,7 @@ def _killed(
 
 def test_two_processes_at_once_make_the_calls_of_one(command: CommandLine, log: Path) -> None:
     """The same batch in two processes at once is paid for once, and both publish everything."""
-    batch = ("run", *command.batch(_titles(1)), "--json")
+    batch = ("run", *command.batch(titles(1)), "--json")
     with command.started(*batch) as one, command.started(*batch) as two:
         ends = [ended(one), ended(two)]
     results = [end.result for end in ends]
@@ -159,7 +134,7 @@ def test_two_processes_at_once_make_the_calls_of_one(command: CommandLine, log: 
 
 def test_a_killed_owner_of_a_lock_hinders_nobody(command: CommandLine, log: Path) -> None:
     """A process that waits for another's answer asks itself as soon as the other is dead."""
-    topics = _titles(1, 1)
+    topics = titles(1, 1)
     with endpoint_process(log, "--latency", "3600") as silent:
         owner = CommandLine(command.folder, command.api_url, silent)
         with owner.started("run", *owner.batch(topics)) as held:
@@ -173,12 +148,6 @@ def test_a_killed_owner_of_a_lock_hinders_nobody(command: CommandLine, log: Path
     assert time.monotonic() - began < 60
 
 
-ENTRYPOINT = """
-import asyncio, json, sys
-from prefect.flows import load_flow_from_entrypoint
-flow = load_flow_from_entrypoint("flows/batch.py:report_batch")
-print(asyncio.run(flow(**json.loads(sys.argv[1]))).model_dump_json())
-"""
 IMPORTED = """
 import asyncio, json, sys
 from flows import report_batch
@@ -195,7 +164,7 @@ def test_however_a_batch_is_started_it_uses_the_same_answers(
     request = {"topics": topics, "model": "gpt-5-mini", "output": str(command.output)}
     ways: dict[str, tuple[str, ...]] = {
         "command": ("-m", "flows.cli", "run", *command.batch(topics), "--json"),
-        "entrypoint": ("-c", ENTRYPOINT, json.dumps(request)),
+        "entrypoint": ("-c", LOADED, json.dumps(request)),
         "import": ("-c", IMPORTED, json.dumps(request)),
     }
     made: list[int] = []
@@ -247,7 +216,7 @@ def test_a_full_disk_costs_no_answer(
     Where no small disk can be mounted, a limit on the size of files takes its place.
     """
     command.base_url = long_answers
-    batch = command.batch(_titles(1))
+    batch = command.batch(titles(1))
     program = ("-m", "flows.cli") if small_disk else ("-c", LIMITED)
     with command.started("run", *batch, "--json", program=program) as process:
         full = ended(process)
@@ -287,7 +256,7 @@ def test_a_disk_that_others_fill_costs_at_most_what_was_in_flight(
     if not small_disk:
         return  # the test above has shown what a limit does
     command.base_url = long_answers
-    batch = command.batch(_titles(2))
+    batch = command.batch(titles(2))
     filler = command.store / "filler"
     with command.started("run", *batch, "--json") as process:
         wait_until(lambda: len(answered(log)) >= 8, every=0.001)
@@ -306,80 +275,3 @@ def test_a_disk_that_others_fill_costs_at_most_what_was_in_flight(
     done = command.run(*batch)
     assert done.status == 0, done.err
     assert len(asked(log)) == 10 * CALLS_A_TOPIC + len(lost)
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_batch_and_keeps_every_answer(
-    command: CommandLine, log: Path, number: signal.Signals, status: int
-) -> None:
-    """After SIGTERM or Ctrl-C no call is begun, those under way are kept, and JSON is printed."""
-    batch = command.batch(_titles(1))
-    with endpoint_process(log, "--latency", "0.5") as base_url:
-        command.base_url = base_url
-        with command.started("run", *batch, "--json") as process:
-            wait_until(lambda: len(answered(log)) >= 6)
-            process.send_signal(number)
-            signalled = time.monotonic()
-            stopped = ended(process)
-            took = time.monotonic() - signalled
-        made = asked(log)
-        late = [e for e in lines(log) if e["event"] == "asked" and e["at"] > signalled + 1]
-        kept = kept_requests(command.store)
-        again = command.run(*batch)
-
-    assert (stopped.status, stopped.result["status"]) == (status, "stopped"), stopped.err
-    assert took < 30
-    assert stopped.result["error"]["kind"] == "interrupted"
-    assert number.name in stopped.result["error"]["message"]
-    assert late == []
-    assert len(made) < 10 * CALLS_A_TOPIC
-    assert {request_id(key) for key in made} == kept
-    assert again.status == 0, again.err
-    assert len(asked(log)) == len(set(asked(log))) == 10 * CALLS_A_TOPIC
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_does_not_wait_for_an_endpoint_that_hangs(
-    command: CommandLine, log: Path, number: signal.Signals, status: int
-) -> None:
-    """Calls that do not end are given up: the process is gone within 30 s of the signal."""
-    with endpoint_process(log, "--latency", "3600") as base_url:
-        command.base_url = base_url
-        with command.started("run", *command.batch(_titles(1)), "--json") as process:
-            wait_until(lambda: len(asked(log)) == CONCURRENCY)
-            process.send_signal(number)
-            signalled = time.monotonic()
-            stopped = ended(process)
-            took = time.monotonic() - signalled
-
-    assert stopped.status == status, stopped.err
-    assert took < 30
-    assert len(asked(log)) == CONCURRENCY
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_a_worker_ends_keeps_every_answer(
-    command: CommandLine, log: Path, number: signal.Signals
-) -> None:
-    """SIGTERM and SIGINT to a flow run's own process let the calls under way end, and lose none."""
-    topics = _titles(1)
-    options = {"concurrency": CONCURRENCY}
-    request = {"topics": topics, "output": str(command.output), "options": options}
-    with endpoint_process(log, "--latency", "0.5") as base_url:
-        command.base_url = base_url
-        checker = PaidOnce(log, command.store, base_url, CONCURRENCY, MOST_IN_FLIGHT)
-        with command.started(program=("-c", ENTRYPOINT, json.dumps(request))) as process:
-            wait_until(lambda: len(answered(log)) >= 6)
-            process.send_signal(number)
-            signalled = time.monotonic()
-            stopped = ended(process)
-            took = time.monotonic() - signalled
-        checker.end_of_life(killed=True)
-        again = command.run(*command.batch(topics))
-        checker.end_of_life(killed=False)
-
-    assert stopped.status != 0
-    assert took < 30
-    assert again.status == 0, again.err
-    assert checker.breaches == []
-    assert checker.in_flight == [0]

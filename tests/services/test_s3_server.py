@@ -17,11 +17,11 @@ from tasks.verifying import Verification, Verifier
 from tests.services.checker import asked
 from tests.services.fault_proxy import Fault, FaultProxy, Seen
 from tests.services.processes import (
+    CALLS_A_TOPIC,
     CommandLine,
     Ended,
     endpoint_process,
     kill_group,
-    prefect_server,
     wait_until,
 )
 from tests.services.s3_server import KEY, SECRET, S3Server, s3_server
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.services
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "reports-bucket"
-CALLS_A_TOPIC = 7
 TYPES = {
     "report.md": "text/markdown; charset=utf-8",
     "report.html": "text/html; charset=utf-8",
@@ -40,13 +39,6 @@ TYPES = {
     "report.pdf": "application/pdf",
     "report.docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
-
-
-@pytest.fixture(scope="module")
-def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One Prefect server for all tests of this module."""
-    with prefect_server(tmp_path_factory.mktemp("server")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
