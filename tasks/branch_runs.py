@@ -265,7 +265,7 @@ def _value(form: Form, output: Any) -> Any:
 def _publish_run(place: Place, result: BranchBatchResult) -> None:
     place.write(f"{result.run_id}/index.html", branch_run_page(result).encode())
     place.write(f"{result.run_id}/{BATCH}", pretty_json(result))
-    publish_index(place)
+    publish_index(place, result.run_id)
 
 
 _running: ContextVar[BranchRun] = ContextVar("branch_run")

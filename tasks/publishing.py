@@ -273,4 +273,4 @@ def publish_run(
     sums = "".join(f"{entry.sha256}  {name}\n" for name, entry in sorted(listed.items()))
     for name, body in {**pages, SUMS: sums.encode(), BATCH: batch}.items():
         place.write(f"{result.run_id}/{name}", body)
-    publish_index(place, templates)
+    publish_index(place, result.run_id, templates)
