@@ -6,6 +6,7 @@ beside the page, so that a batch reads only the runs that may have changed since
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
@@ -13,9 +14,12 @@ from functools import partial
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from tasks.errors import StorageError
 from tasks.run_pages import RunEntry, runs_page
 from tasks.schemas import BATCH
 from tasks.storage import Place
+
+logger = logging.getLogger(__name__)
 
 COMPLETE_RUNS = ".runs.json"
 """What is told of complete runs; it can be deleted, the next batch then reads all runs again."""
@@ -29,7 +33,10 @@ def publish_index(place: Place, changed: str, templates: str | None = None) -> N
     runs = run_entries(place, changed)
     place.write("index.html", runs_page(runs, templates).encode())
     complete = [run for run in runs if run.status == "complete"]
-    place.write(COMPLETE_RUNS, _RUNS.dump_json(complete))
+    try:
+        place.write(COMPLETE_RUNS, _RUNS.dump_json(complete))
+    except StorageError as error:
+        logger.warning("the next page of all runs takes longer: %s", error)
 
 
 def run_entries(place: Place, changed: str) -> list[RunEntry]:
@@ -61,10 +68,10 @@ class _Finished(BaseModel):
 
 def _complete(place: Place) -> list[RunEntry]:
     """The runs that were complete when the last page was written."""
-    body = place.read(COMPLETE_RUNS)
     try:
+        body = place.read(COMPLETE_RUNS)
         return _RUNS.validate_json(body) if body else []
-    except ValidationError:
+    except (StorageError, ValidationError):
         return []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.errors import StorageError
 from tasks.run_index import COMPLETE_RUNS, publish_index, run_entries
 from tasks.storage import LocalPlace
 
@@ -14,16 +15,24 @@ LAST = "20261103T000000Z-3"
 
 
 class Recording(LocalPlace):
-    """A local place that remembers which files of runs were read."""
+    """A local place that remembers which runs were read, and may refuse a file."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.read_runs: set[str] = set()
+        self.refused = ""
 
     def read(self, name: str) -> bytes | None:
         if "/" in name:
             self.read_runs.add(name.split("/")[0])
+        if name == self.refused:
+            raise StorageError(f"reading {name} failed: no permission")
         return super().read(name)
+
+    def write(self, name: str, body: bytes) -> None:
+        if name == self.refused:
+            raise StorageError(f"writing {name} failed: no permission")
+        super().write(name, body)
 
 
 def add_run(output: Path, run_id: str, status: str | None, *reports: str) -> None:
@@ -87,3 +96,15 @@ def test_a_damaged_list_is_made_anew(place: Recording, body: str) -> None:
     publish_index(place, LAST)
     assert (place.folder / "index.html").read_bytes() == page
     assert (place.folder / COMPLETE_RUNS).read_bytes() == kept
+
+
+def test_a_list_that_is_refused_costs_time_and_nothing_else(
+    place: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the file of complete runs can be neither read nor written, the page is the same."""
+    page = (place.folder / "index.html").read_bytes()
+    (place.folder / "index.html").unlink()
+    place.refused = COMPLETE_RUNS
+    publish_index(place, LAST)
+    assert (place.folder / "index.html").read_bytes() == page
+    assert "takes longer: writing .runs.json failed: no permission" in caplog.text
