@@ -81,7 +81,9 @@ async def send(
             return False
         case "drip":
             writer.write(start)
-            for at in range(len(body)):
+            writer.write(body[:1])
+            await writer.drain()
+            for at in range(1, len(body)):
                 await reader.pause(reply.interval)
                 writer.write(body[at : at + 1])
                 await writer.drain()

@@ -300,18 +300,23 @@ def test_broken_replies(reply: Reply, error: type[Exception], http: httpx2.Clien
 
 
 def test_a_dripped_body(http: httpx2.Client) -> None:
-    """A dripped answer takes its interval for each byte, and is whole in the end.
+    """A dripped answer comes byte by byte, each after its interval, and whole in the end.
 
-    How many bytes a busy reader finds at once says nothing of how they were sent.
+    How many bytes a busy reader finds at once says nothing of how they were sent, unless the next
+    one is an hour away.
     """
     with Endpoint(words=20) as endpoint:
+        endpoint.fail(faults.drip(3600))
+        with http.stream("POST", endpoint.base_url + PATH, json=draft_of()) as response:
+            assert next(response.iter_raw()) == b"{"
+            assert endpoint.requests[0].answered is None
         endpoint.fail(faults.drip(0.001))
         began = time.monotonic()
         with http.stream("POST", endpoint.base_url + PATH, json=draft_of()) as response:
             body = response.read()
         assert time.monotonic() - began >= 0.001 * (len(body) - 1)
         assert json.loads(body)["choices"]
-        endpoint.wait_until(lambda: endpoint.requests[0].answered is not None)
+        endpoint.wait_until(lambda: endpoint.requests[1].answered is not None)
 
 
 def test_bodies_without_end(http: httpx2.Client) -> None:
