@@ -112,6 +112,26 @@ def test_runs_that_overlap_all_hear_a_signal(first_ends: str) -> None:
     assert not can_ack_control_intent()
 
 
+def test_runs_that_overlap_leave_prefects_handler_as_it_was() -> None:
+    """The first to begin may be the first to end, also in one flow."""
+
+    async def overlapping() -> None:
+        first, second = (Interruption(lambda why: None, None).heeded() for _ in range(2))
+        first.__enter__()
+        second.__enter__()
+        assert can_ack_control_intent()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+
+    own = engine._prefect_sigterm_handler  # pyright: ignore[reportPrivateUsage]
+    before = signal.getsignal(signal.SIGTERM)
+    with capture_sigterm():
+        asyncio.run(overlapping())
+        assert can_ack_control_intent()
+    assert engine._prefect_sigterm_handler is own  # pyright: ignore[reportPrivateUsage]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_both_runs_of_a_loop_hear_one_signal() -> None:
     """Neither takes it from the other."""
 
