@@ -18,12 +18,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import yaml
 from prefect_aws.workers.ecs_worker import ECSWorker
 
-from tasks.environment import PREFECT_DEFAULTS
+from prefect_llm_reports.tasks.runtime.environment import PREFECT_DEFAULTS
 
 CONTAINER = "llm-reports"
 STOP_S = 60

@@ -19,11 +19,8 @@ import sys
 from collections.abc import Iterable
 from datetime import timedelta
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, get_args
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from prefect import Flow
 from prefect.blocks.webhook import Webhook
@@ -35,8 +32,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
-import flows
-from tasks.outcomes import Ending
+from prefect_llm_reports import flows
+from prefect_llm_reports.tasks.runtime.states import Ending
 
 PREFIX = "llm-reports: "
 RUN = "prefect.flow-run."
@@ -60,7 +57,8 @@ TOLD = (
 
 def flow_names() -> list[str]:
     """The names of all flows of this project."""
-    modules = [import_module(f"flows.{module.name}") for module in iter_modules(flows.__path__)]
+    found = [module.name for module in iter_modules(flows.__path__) if not module.ispkg]
+    modules = [import_module(f"{flows.__name__}.{name}") for name in found]
     return sorted({v.name for m in modules for v in vars(m).values() if isinstance(v, Flow)})
 
 

@@ -16,17 +16,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 from pydantic import SecretStr
 
-from tasks.blocks import LLMEndpoint
-from tasks.s3 import CLIENT_CONFIG
-from tasks.settings import Settings
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
+from prefect_llm_reports.tasks.storage.s3 import CLIENT_CONFIG
 
 
 def save_endpoint() -> str | None:

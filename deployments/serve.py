@@ -6,11 +6,8 @@ PREFECT_API_URL=http://127.0.0.1:4200/api python deployments/serve.py [--topics-
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from flows.cli import main
+from prefect_llm_reports.flows.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["serve", *sys.argv[1:]]))

@@ -1,17 +1,20 @@
-"""The public flows; importing this package is cheap, a flow is loaded when it is first named."""
+"""The public flows; importing this package is cheap, a flow is loaded when it is first named.
+
+Importing changes nothing of the process. No module here is called like a flow, because a module
+would then stand where `from prefect_llm_reports.flows import report_batch` looks for the flow.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tasks.environment import set_prefect_defaults
+from prefect_llm_reports.tasks import lazily
 
 if TYPE_CHECKING:
-    from flows.batch import report_batch
-    from flows.branches import branch_batch, parallel_branches
-    from flows.shards import report_shard
-    from tasks.branches import (
+    from prefect_llm_reports.flows.branches import branch_batch, parallel_branches
+    from prefect_llm_reports.flows.reports import report_batch
+    from prefect_llm_reports.flows.shards import report_shard
+    from prefect_llm_reports.tasks.contract.branches import (
         AnswerWithThinking,
         Branch,
         BranchBatchResult,
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
         Query,
         Use,
     )
-    from tasks.options import ReportOptions
-    from tasks.schemas import BatchResult, Topic
+    from prefect_llm_reports.tasks.contract.options import ReportOptions
+    from prefect_llm_reports.tasks.contract.reports import BatchResult, Topic
 
 __all__ = [
     "AnswerWithThinking",
@@ -40,30 +43,25 @@ __all__ = [
     "report_shard",
 ]
 
-set_prefect_defaults()
+_BRANCHES = "prefect_llm_reports.tasks.contract.branches"
+_REPORTS = "prefect_llm_reports.tasks.contract.reports"
 
-
-_HOMES = {
-    "AnswerWithThinking": "tasks.branches",
-    "BatchResult": "tasks.schemas",
-    "Branch": "tasks.branches",
-    "BranchBatchResult": "tasks.branches",
-    "BranchOptions": "tasks.branches",
-    "BranchesResult": "tasks.branches",
-    "Query": "tasks.branches",
-    "ReportOptions": "tasks.options",
-    "Topic": "tasks.schemas",
-    "Use": "tasks.branches",
-    "branch_batch": "flows.branches",
-    "parallel_branches": "flows.branches",
-    "report_batch": "flows.batch",
-    "report_shard": "flows.shards",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'flows' has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
+__getattr__ = lazily(
+    __name__,
+    {
+        "AnswerWithThinking": _BRANCHES,
+        "BatchResult": _REPORTS,
+        "Branch": _BRANCHES,
+        "BranchBatchResult": _BRANCHES,
+        "BranchOptions": _BRANCHES,
+        "BranchesResult": _BRANCHES,
+        "Query": _BRANCHES,
+        "ReportOptions": "prefect_llm_reports.tasks.contract.options",
+        "Topic": _REPORTS,
+        "Use": _BRANCHES,
+        "branch_batch": "branches",
+        "parallel_branches": "branches",
+        "report_batch": "reports",
+        "report_shard": "shards",
+    },
+)

@@ -11,11 +11,18 @@ from prefect import flow
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from tasks.blocks import saved_endpoint
-from tasks.branch_runs import BranchRun, answer_inquiry
-from tasks.branches import Branch, BranchBatchResult, BranchesResult, BranchOptions, Merge
-from tasks.checking import CheckedProgram, check_branches
-from tasks.forms import (
+from prefect_llm_reports.tasks.branches.artifacts import show_result
+from prefect_llm_reports.tasks.branches.checking import CheckedProgram, check_branches
+from prefect_llm_reports.tasks.branches.run import BranchRun, answer_inquiry
+from prefect_llm_reports.tasks.contract.branches import (
+    Branch,
+    BranchBatchResult,
+    BranchesResult,
+    BranchOptions,
+    Merge,
+)
+from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
+from prefect_llm_reports.tasks.contract.run_forms import (
     Default,
     EndpointName,
     FilePath,
@@ -25,14 +32,13 @@ from tasks.forms import (
     Output,
     begins,
 )
-from tasks.options import DEFAULT_MODEL
-from tasks.outcomes import branch_batch_state, branches_state
-from tasks.runner import EventLoopTaskRunner
-from tasks.runs import branches_run_name, of_a_deployment
-from tasks.settings import Settings
-from tasks.showing import show_result
-from tasks.telling import grouped_events
-from tasks.tracing import configure_exporter
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.llm.blocks import saved_endpoint
+from prefect_llm_reports.tasks.llm.tracing import configure_exporter
+from prefect_llm_reports.tasks.runtime.context import branches_run_name, of_a_deployment
+from prefect_llm_reports.tasks.runtime.events import grouped_events
+from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
+from prefect_llm_reports.tasks.runtime.states import branch_batch_state, branches_state
 
 Question = Annotated[str, Field(title="Question")]
 Fields = Annotated[dict[str, Any], Field(title="Object")]

@@ -6,18 +6,18 @@ from typing import Annotated, Any, cast
 from prefect import flow, task, unmapped
 from pydantic import Field
 
-from tasks.blocks import saved_endpoints
-from tasks.checking import check_batch
-from tasks.outcomes import report_state
-from tasks.policies import LOCAL_STEP
-from tasks.refining import refine_report
-from tasks.runner import EventLoopTaskRunner, as_is
-from tasks.runs import outside_of_tasks
-from tasks.schemas import BatchResult
-from tasks.settings import Settings
-from tasks.shard_runs import ShardRun, read_order
-from tasks.telling import grouped_events
-from tasks.tracing import configure_exporter
+from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
+from prefect_llm_reports.tasks.contract.reports import BatchResult
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.llm.blocks import saved_endpoints
+from prefect_llm_reports.tasks.llm.tracing import configure_exporter
+from prefect_llm_reports.tasks.reports.checking import check_batch
+from prefect_llm_reports.tasks.reports.refining import refine_report
+from prefect_llm_reports.tasks.runtime.context import outside_of_tasks
+from prefect_llm_reports.tasks.runtime.events import grouped_events
+from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner, as_is
+from prefect_llm_reports.tasks.runtime.states import report_state
+from prefect_llm_reports.tasks.shards.run import ShardRun, read_order
 
 
 @flow(

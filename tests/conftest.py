@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tasks.environment import set_prefect_defaults
+from prefect_llm_reports.tasks.runtime.environment import set_prefect_defaults
 
 for name in [
     n for n in os.environ if n.startswith(("OPENAI_", "PREFECT_", "LLM_REPORTS_", "AWS_"))
@@ -16,8 +16,8 @@ set_prefect_defaults()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background of a script
     signal.signal(signal.SIGINT, signal.default_int_handler)  # its processes heed Ctrl-C, too
 
-from tasks import completions  # noqa: E402 - after the environment that Prefect reads
+from prefect_llm_reports.tasks.answers import store  # noqa: E402 - after the environment
 
-completions.WAIT_S = 0
+store.WAIT_S = 0
 
-from tests.no_skips import pytest_configure  # noqa: E402, F401 - a hook, found by its name
+from tests.harness.no_skips import pytest_configure  # noqa: E402, F401 - a hook, found by its name

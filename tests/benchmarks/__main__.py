@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.environment import set_prefect_defaults
+from prefect_llm_reports.tasks.runtime.environment import set_prefect_defaults
 
 set_prefect_defaults()
 

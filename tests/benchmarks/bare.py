@@ -15,7 +15,7 @@ from typing import Any
 
 import openai
 
-from tasks.transport import open_http
+from prefect_llm_reports.tasks.llm.transport import open_http
 
 
 async def ask_all(base_url: str, bodies: list[list[dict[str, Any]]], concurrency: int) -> float:

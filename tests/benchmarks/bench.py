@@ -16,10 +16,9 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.measured import Measured, measured, reports
-from tests.services.checker import lines
-from tests.services.processes import endpoint_process, prefect_server
-
-ROOT = Path(__file__).parents[2]
+from tests.harness import ROOT
+from tests.harness.checker import lines
+from tests.harness.processes import endpoint_process, prefect_server
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,15 @@ class Bench:
             "LLM_REPORTS_STORE": str(self.folder / store),
         }
         command = (
-            *("-m", "flows.cli", "run", "--topics-file", str(file), "--model", "gpt-5-mini"),
+            *(
+                "-m",
+                "prefect_llm_reports.flows.cli",
+                "run",
+                "--topics-file",
+                str(file),
+                "--model",
+                "gpt-5-mini",
+            ),
             *("--base-url", url, "--concurrency", str(concurrency), *more),
             *("--output", str(self.folder / "reports"), "--json"),
         )

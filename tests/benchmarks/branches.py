@@ -10,10 +10,10 @@ import os
 from statistics import median
 from typing import Any
 
-from flows import branch_batch
-from tasks.chat import request_body
-from tasks.checking import check_branches
-from tasks.settings import Settings
+from prefect_llm_reports.flows import branch_batch
+from prefect_llm_reports.tasks.branches.checking import check_branches
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.llm.requests import request_body
 from tests.benchmarks.bare import ask_all
 from tests.benchmarks.bench import Bench, Figure
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.asking import summary_ask
-from tasks.chat import request_body
-from tasks.checking import check_batch
-from tasks.refining import refine
-from tasks.schemas import Answer, Ask, Refined, Topic
-from tasks.settings import Settings
-from tests import answers
+from prefect_llm_reports.tasks.contract.calls import Answer, Ask
+from prefect_llm_reports.tasks.contract.reports import Refined, Topic
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.llm.requests import request_body
+from prefect_llm_reports.tasks.reports.checking import check_batch
+from prefect_llm_reports.tasks.reports.questions import summary_ask
+from prefect_llm_reports.tasks.reports.refining import refine
+from tests.harness import answers
 
 
 @dataclass(frozen=True)

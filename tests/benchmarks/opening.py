@@ -13,8 +13,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.pace import PATIENCE_S
-from tests.services.test_pages import CHROMIUM, QUIET
+from tests.harness.pace import PATIENCE_S
+from tests.services.pages.test_page import CHROMIUM, QUIET
 
 
 def opened(api_url: str) -> dict[str, float]:

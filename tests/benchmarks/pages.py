@@ -7,11 +7,11 @@ import time
 from functools import cache
 from statistics import median
 
-from tasks.changes import Earlier, changes_markdown, compared
-from tasks.memory import rarer_collections
-from tasks.reading import reader_page
-from tasks.rendering import report_html, report_markdown
-from tasks.schemas import Critique, Draft, Refined
+from prefect_llm_reports.tasks.contract.reports import Critique, Draft, Refined
+from prefect_llm_reports.tasks.pages.reader import reader_page
+from prefect_llm_reports.tasks.pages.report import report_html, report_markdown
+from prefect_llm_reports.tasks.runtime.memory import rarer_collections
+from prefect_llm_reports.tasks.text.changes import Earlier, changes_markdown, compared
 from tests.benchmarks.bench import Bench, Figure, names
 from tests.benchmarks.measured import reports
 

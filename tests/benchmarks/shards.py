@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.services.cluster import Workers, deploy
-from tests.services.processes import CommandLine, endpoint_process, prefect_server
+from tests.harness.cluster import Workers, deploy
+from tests.harness.processes import CommandLine, endpoint_process, prefect_server
 
 CALLS_A_TOPIC = 7
 
@@ -128,7 +128,7 @@ def run_inside(folder: str, topics: int, processes: int, concurrency: int, *, po
     """The measured process itself."""
     from prefect.task_runners import ProcessPoolTaskRunner
 
-    from flows import report_batch
+    from prefect_llm_reports.flows import report_batch
 
     flow: Any = report_batch
     options: dict[str, Any] = {"store": f"{folder}/store", "concurrency": concurrency}
@@ -161,8 +161,8 @@ def locks(counts: list[int]) -> str:
 
 def take_locks(path: str, number: int, times: int = 20_000) -> float:
     """Microseconds of CPU for one lock, of keys that nobody else wants."""
-    from tasks.locks import FileLocks
-    from tasks.schemas import digest
+    from prefect_llm_reports.tasks.answers.locks import FileLocks
+    from prefect_llm_reports.tasks.contract.records import digest
 
     keys = [digest(f"{number} {n}") for n in range(1000)]
 

@@ -11,13 +11,25 @@ from tests.benchmarks.measured import measured
 def starts(bench: Bench) -> list[Figure]:
     """`--help`, and a batch with the embedded server when it is started for the second time."""
     log = bench.folder / "starts.log"
-    helped = [measured(("-m", "flows.cli", "--help"), {}, log).seconds for _ in range(5)]
+    helped = [
+        measured(("-m", "prefect_llm_reports.flows.cli", "--help"), {}, log).seconds
+        for _ in range(5)
+    ]
     environment = {
         "PREFECT_HOME": str(bench.folder / "embedded"),
         "LLM_REPORTS_STORE": str(bench.folder / "embedded-store"),
     }
     output = str(bench.folder / "embedded-reports")
-    command = ("-m", "flows.cli", "run", "Tidal power", "--model", "offline", "--output", output)
+    command = (
+        "-m",
+        "prefect_llm_reports.flows.cli",
+        "run",
+        "Tidal power",
+        "--model",
+        "offline",
+        "--output",
+        output,
+    )
     first, second = (measured(command, environment, log).seconds for _ in range(2))
     return [
         Figure("`llm-reports --help`", f"{median(helped):.2f} s", "under 0.5 s"),

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
-from flows import BatchResult, report_batch
-from tasks.schemas import Manifest
-from tests.endpoint import Endpoint
+from prefect_llm_reports.flows import BatchResult, report_batch
+from prefect_llm_reports.tasks.contract.reports import Manifest
+from tests.harness.endpoint import Endpoint
 
 TOPICS = ["Edge computing", "Rust in systems programming", "Tidal power", "Vertical farming", "C++"]
 

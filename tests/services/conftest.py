@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.processes import CommandLine, endpoint_process, prefect_server
+from tests.harness.processes import CommandLine, endpoint_process, prefect_server
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.harness import ROOT
+
+NAME = "prefect_llm_reports"
 pytestmark = pytest.mark.services
 
 
@@ -43,15 +45,18 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     """Code, templates, type markers and what is deployed are in the wheel; tests are not."""
     names = zipfile.ZipFile(wheel).namelist()
     roots = {name.split("/")[0] for name in names}
-    assert {root for root in roots if not root.endswith(".dist-info")} == {"flows", "tasks"}
+    assert {root for root in roots if not root.endswith(".dist-info")} == {NAME}
+    names = [name.removeprefix(f"{NAME}/") for name in names if name.startswith(NAME)]
+    assert {name.split("/")[0] for name in names} == {"flows", "tasks"}
     assert {"flows/py.typed", "tasks/py.typed"} <= set(names)
-    templates = {p for p in (ROOT / "tasks/templates").rglob("*") if p.is_file()}
-    packed = {ROOT / name for name in names if name.startswith("tasks/templates/")}
+    kinds = {".j2", ".js", ".json", ".typ"}
+    templates = {p for p in (ROOT / "tasks/templates").rglob("*") if p.suffix in kinds}
+    packed = {ROOT / n for n in names if n.startswith("tasks/templates/") and n[-3:] != ".py"}
     assert packed == templates
     deployed = [ROOT / "deployments/prefect.yaml", *(ROOT / "deployments/topics").iterdir()]
     shipped = {name.removeprefix("flows/") for name in names if name.endswith(".yaml")}
     assert shipped == {str(p.relative_to(ROOT)) for p in deployed}
-    assert {p.suffix for p in packed} == {".j2", ".js", ".json", ".typ"}
+    assert {p.suffix for p in packed} == kinds
 
 
 def test_the_installed_wheel_runs_the_main_job(wheel: Path, tmp_path: Path) -> None:
@@ -78,6 +83,10 @@ def test_the_installed_wheel_runs_the_main_job(wheel: Path, tmp_path: Path) -> N
     assert (Path(result["reports"][0]["directory"]) / "manifest.json").exists()
     about = json.loads((Path(result["reports"][0]["directory"]) / "manifest.json").read_text())
     assert about["packages"]["prefect-llm-reports"] in wheel.name
-    code = "from flows.serving import *; print(ROOT, [d['name'] for d in definitions()])"
+    code = (
+        "from prefect_llm_reports.flows.cli.serve import *;"
+        "print(SHIPPED, [d['name'] for d in definitions()])"
+    )
     served = run(python, "-c", code, cwd=tmp_path, PREFECT_HOME=str(tmp_path / "prefect"))
-    assert "site-packages/flows ['on-demand', 'nightly'" in served
+    assert f"site-packages/{NAME}/flows/deployments" in served
+    assert "['on-demand', 'nightly'" in served

@@ -1,58 +1,46 @@
-"""The layout's promises: who may import whom, and what importing costs."""
+"""The house's promises: which room may import which, what is installed, what importing costs."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+import tomllib
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-LAYERS = [
-    # Nothing of this project below them.
-    {"forms"},
-    {"budget", "connections", "environment", "markdown_tree", "media_types", "memory"}
-    | {"offline_phrases", "pacing", "run_log", "runner", "schemas", "tracing"},
-    # Values, errors, and what is computed from them.
-    {"errors", "ledger", "markdown_text", "offline_forms", "offline_rules", "options", "pricing"},
-    {"branches", "interruption", "s3", "strict"},
-    {"changes", "chat", "differences", "faults", "locks", "offline", "sandbox", "settings"}
-    | {"storage", "topics"},
-    {"earlier", "pages", "prompts"},
-    {"rendering"},
-    {"reading", "run_pages"},
-    {"run_index"},
-    {"document", "file_schemas", "page_templates", "verifying"},
-    {"pdf", "word"},
-    # The LLM boundary and the store of answers.
-    {"completions", "structured", "transport", "values"},
-    {"merging", "programs"},
-    {"asking", "exchange", "inquiries", "panels"},
-    {"blocks", "checking", "drawing", "llm"},
-    {"shards"},
-    {"shard_desk"},
-    # Prefect tasks.
-    {"outcomes", "policies", "progress", "showing"},
-    {"answering", "approval", "formatting", "judging", "publishing", "run_artifacts", "writing"},
-    {"branch_pages", "branching", "refining", "runs"},
-    {"branch_runs", "dispatching", "reporting", "telling"},
-    {"batch_runs", "shard_runs", "submitting"},
-    {"gathering"},
-    {"sharding"},
+from tests.harness import ROOT
+
+NAME = "prefect_llm_reports"
+FLOORS = [
+    ["contract"],
+    ["text", "templates", "storage", "offline"],
+    ["llm", "answers"],
+    ["inputs", "pages", "runtime"],
+    ["calls", "results"],
+    ["reports", "branches"],
+    ["shards"],
 ]
+"""The rooms of `tasks`, from the ground up; a room imports rooms of lower floors only."""
+TASK_FLOOR = 4
+"""Prefect tasks are declared from this floor up."""
 ONLY_IMPORTERS = {
-    "aiohttp": {"tasks/connections.py"},
-    "openai": {"tasks/exchange.py"},
-    "jinja2": {"tasks/sandbox.py"},
-    "prefect_aws": {"tasks/s3.py"},
-    "genai_prices": {"tasks/pricing.py"},
-    "nh3": {"tasks/markdown_tree.py"},
-    "typst": {"tasks/pdf.py"},
-    "docx": {"tasks/word.py"},
+    "aiohttp": {"tasks/llm/connections.py"},
+    "openai": {"tasks/llm/line.py"},
+    "jinja2": {"tasks/templates/sandbox.py"},
+    "prefect_aws": {"tasks/storage/s3.py"},
+    "genai_prices": {"tasks/llm/pricing.py"},
+    "nh3": {"tasks/text/markdown.py"},
+    "typst": {"tasks/pages/pdf.py"},
+    "docx": {"tasks/pages/word.py"},
 }
+SOURCES = sorted([*ROOT.glob("flows/**/*.py"), *ROOT.glob("tasks/**/*.py")])
+ROOMS = [room for floor in FLOORS for room in floor]
 
 
 @cache
@@ -67,49 +55,122 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-SOURCES = sorted([*ROOT.glob("flows/*.py"), *ROOT.glob("tasks/*.py")])
+def floor_of(room: str) -> int:
+    """The floor a room of `tasks` is on."""
+    return next(n for n, rooms in enumerate(FLOORS) if room in rooms)
 
 
-def layer_of(module: str) -> int:
-    """The layer a module of `tasks` is in."""
-    return next(n for n, names in enumerate(LAYERS) if module in names)
+def shown(path: Path) -> str:
+    """A file by its path in the project."""
+    return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_imports_go_to_lower_layers_only(path: Path) -> None:
-    """Inside `tasks` a module imports lower layers only, and never a flow."""
-    used = imports_of(path)
-    if path.parent.name == "tasks":
-        assert not {name for name in used if name.split(".")[0] == "flows"}
-        if path.stem != "__init__":
-            own = layer_of(path.stem)
-            mine = {name.split(".")[1] for name in used if name.startswith("tasks.")}
-            assert {name for name in mine if layer_of(name) >= own} == set()
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
+def test_imports_go_to_lower_floors_only(path: Path) -> None:
+    """A room imports itself and rooms of lower floors, and no room imports a flow."""
+    used = [name.split(".") for name in imports_of(path) if name.startswith(f"{NAME}.")]
+    top, *inner = path.relative_to(ROOT).parts
+    if top == "flows":
+        return
+    assert not [name for name in used if name[1] == "flows"]
+    if len(inner) > 1:
+        others = {name[2] for name in used if len(name) > 2 and name[2] in ROOMS} - {inner[0]}
+        assert {room for room in others if floor_of(room) >= floor_of(inner[0])} == set()
+
+
+def test_the_plan_names_every_room() -> None:
+    """Each folder of `tasks` with code has its floor, and no floor a room that is gone."""
+    assert sorted(ROOMS) == sorted(path.parent.name for path in ROOT.glob("tasks/*/__init__.py"))
+    assert [path.name for path in ROOT.glob("tasks/*.py")] == ["__init__.py"]
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """There is no circle, also within a room."""
+    modules = {
+        ".".join((NAME, *path.relative_to(ROOT).with_suffix("").parts)): path for path in SOURCES
+    }
+    uses = {name: imports_of(path) & modules.keys() for name, path in modules.items()}
+    while free := {name for name, used in uses.items() if not used & uses.keys()}:
+        uses = {name: used for name, used in uses.items() if name not in free}
+    assert uses == {}
+
+
+def test_modules_are_short() -> None:
+    """No module has more than 400 lines, and half of them at most 170."""
+    lengths = {shown(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name: n for name, n in lengths.items() if n > 400} == {}
+    assert median(lengths.values()) <= 170
 
 
 @pytest.mark.parametrize("package", ONLY_IMPORTERS)
 def test_each_boundary_has_one_importer(package: str) -> None:
     """openai, jinja2, prefect_aws, typst and the like are imported where they belong only."""
     importers = {
-        f"{path.parent.name}/{path.name}"
+        shown(path)
         for path in SOURCES
         if any(name.split(".")[0] == package for name in imports_of(path))
     }
     assert importers <= ONLY_IMPORTERS[package]
 
 
-def test_tasks_are_declared_in_the_upper_layers() -> None:
-    """No module below the policies declares a Prefect task."""
-    lower = set().union(*LAYERS[: layer_of("policies")])
+def test_tasks_are_declared_on_the_upper_floors() -> None:
+    """No room below the calls declares a Prefect task."""
     for path in SOURCES:
-        if path.parent.name == "tasks" and path.stem in lower:
-            assert "prefect.task" not in imports_of(path), path.name
+        top, room, *_ = path.relative_to(ROOT).parts
+        if top == "tasks" and room in ROOMS and floor_of(room) < TASK_FLOOR:
+            assert "prefect.task" not in imports_of(path), shown(path)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_says_what_lives_there_and_opens_lazily(room: str) -> None:
+    """A room's docstring says what is here and what is not; its names are found when asked for."""
+    package: Any = import_module(f"{NAME}.tasks.{room}")
+    about = " ".join(package.__doc__.split())
+    assert "Here: " in about
+    assert "Not here: " in about
+    assert package.__all__ == sorted(package.__all__)
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = package.nothing
+
+
+@pytest.mark.parametrize("kind", ["unit", "boundary", "flow", "services"])
+def test_tests_mirror_the_rooms(kind: str) -> None:
+    """A folder of tests is called like a room, and a file in it begins with a module's name."""
+    places = {room: ROOT / "tasks" / room for room in ROOMS}
+    places |= {"cli": ROOT / "flows/cli", "flows": ROOT / "flows"}
+    known = {room: {p.stem for p in folder.glob("*.py")} for room, folder in places.items()}
+    known["harness"] = {path.stem for path in ROOT.glob("tests/harness/*.py")}
+    known["deployments"] = {p.name.split(".")[0].lower() for p in ROOT.glob("deployments/*")}
+    strays = [
+        shown(path)
+        for path in ROOT.glob(f"tests/{kind}/*/test_*.py")
+        if not any(
+            path.stem.removeprefix("test_").startswith(name.replace("-", "_"))
+            for name in known.get(path.parent.name, ())
+        )
+    ]
+    assert strays == []
+
+
+def test_all_packages_are_installed() -> None:
+    """pyproject.toml lists every package, since none is found by itself under another name."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join((NAME, *p.parent.relative_to(ROOT).parts)) for p in SOURCES}
+    there |= {
+        f"{NAME}.tasks.templates.{p.name}"
+        for p in ROOT.glob("tasks/templates/[a-z]*")
+        if p.is_dir()
+    }
+    there |= {f"{NAME}.flows.deployments", f"{NAME}.flows.deployments.topics"}
+    assert listed == sorted(there)
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
     """`llm-reports --help` needs neither Prefect nor openai nor pydantic."""
     code = (
-        "import sys, flows.cli; flows.cli.parser();"
+        "import sys, prefect_llm_reports.flows.cli.main as cli; cli.parser();"
         "print([m for m in ('prefect', 'openai', 'pydantic', 'jinja2') if m in sys.modules])"
     )
     done = subprocess.run(

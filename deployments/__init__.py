@@ -1,0 +1,1 @@
+"""What is deployed, and the commands for it: schedules, blocks, automations."""

@@ -1,0 +1,200 @@
+"""`llm-reports`: parse, check, call a flow, print; everything else is in the flows.
+
+Nothing heavy is imported before the arguments are understood. Progress and log go to stderr;
+with `--json` stdout is one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefect_llm_reports.flows.cli.arguments import parser
+from prefect_llm_reports.tasks.runtime.environment import set_prefect_defaults
+
+if TYPE_CHECKING:
+    from prefect_llm_reports.tasks.contract.reports import BatchResult
+
+EXIT_COMPLETE, EXIT_BAD_INPUT, EXIT_PARTIAL, EXIT_STOPPED = 0, 2, 3, 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    chosen = parser().parse_args(arguments)
+    _collect_rarely()
+    set_prefect_defaults()
+    if chosen.command != "serve":  # there the log is what a person follows
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
+
+    commands = {
+        "run": _run,
+        "branches": _branches,
+        "draw": _draw,
+        "serve": _serve,
+        "verify": _verify,
+        "view": _view,
+    }
+    try:
+        return commands[chosen.command](chosen)
+    except BadInput as bad:
+        for problem in bad.problems:
+            print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        return EXIT_BAD_INPUT
+    except StorageError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_STOPPED
+
+
+def _collect_rarely() -> None:
+    """Look for garbage rarely while modules are imported, and not at all when the process ends."""
+    gc.set_threshold(50_000, 20, 20)
+    atexit.register(gc.freeze)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
+    from prefect_llm_reports.tasks.contract.settings import Settings
+    from prefect_llm_reports.tasks.reports.checking import check_batch
+
+    if chosen.base_url:
+        os.environ["OPENAI_BASE_URL"] = chosen.base_url
+    options = {
+        "concurrency": chosen.concurrency,
+        "budget_usd": chosen.budget,
+        "deadline_s": chosen.deadline,
+        "formats": chosen.formats,
+    }
+    request: dict[str, Any] = {
+        "topics": chosen.topics or None,
+        "topics_file": chosen.topics_file,
+        "max_iterations": chosen.max_iterations,
+        "quality_threshold": chosen.quality_threshold,
+        "model": chosen.model or (None if chosen.endpoint else DEFAULT_MODEL),
+        "output": chosen.output,
+        "endpoint": chosen.endpoint,
+        "options": {name: value for name, value in options.items() if value is not None},
+    }
+    if chosen.endpoint is None:  # a saved endpoint can only be looked up with a Prefect server
+        check_batch(**request, saved={}, settings=Settings())
+
+    from prefect_llm_reports.flows.cli.terminal import run_batch
+
+    result, signal_number = run_batch(request)
+    if chosen.json:
+        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
+    return 128 + signal_number if signal_number else _exit_status(result)
+
+
+def _branches(chosen: argparse.Namespace) -> int:
+    from prefect_llm_reports.tasks.branches.checking import check_branches
+    from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
+    from prefect_llm_reports.tasks.contract.settings import Settings
+    from prefect_llm_reports.tasks.inputs.values import read_program
+
+    if chosen.base_url:
+        os.environ["OPENAI_BASE_URL"] = chosen.base_url
+    program = read_program(chosen.branches_file) if chosen.branches_file else {}
+    given = {
+        "concurrency": chosen.concurrency,
+        "budget_usd": chosen.budget,
+        "deadline_s": chosen.deadline,
+    }
+    options = program.get("options", {})
+    options = {**options, **{name: value for name, value in given.items() if value is not None}}
+    model = chosen.model or program.get("model")
+    request: dict[str, Any] = {
+        "branches": program.get("branches"),
+        "merge": chosen.merge or program.get("merge") or "all",
+        "model": model or (None if chosen.endpoint else DEFAULT_MODEL),
+        "endpoint": chosen.endpoint,
+        "options": options,
+    }
+    inputs: dict[str, Any] = {"queries": chosen.queries, "queries_file": chosen.queries_file}
+    several = bool(chosen.queries_file or chosen.output or len(chosen.queries) != 1)
+    output: dict[str, Any] = {"output": chosen.output or "answers"} if several else {"output": None}
+    if chosen.endpoint is None and not _names_blocks(request):
+        check_branches(**request, **inputs, **output, saved={}, settings=Settings())
+
+    from prefect_llm_reports.flows.cli.terminal import run_branch_batch, run_branches
+
+    if several:
+        result, signal_number = run_branch_batch({**request, **inputs, **output})
+    else:
+        result, signal_number = run_branches({**request, "query": chosen.queries[0]})
+    if chosen.json:
+        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
+    if signal_number:
+        return 128 + signal_number
+    status = {"complete": EXIT_COMPLETE, "stopped": EXIT_STOPPED}
+    return status.get(result.status, EXIT_PARTIAL)
+
+
+def _names_blocks(request: dict[str, Any]) -> bool:
+    """Whether saved endpoints are named, which only a Prefect server can look up."""
+    named: list[Any] = [*(request["branches"] or ()), *request["options"].get("fallbacks", ())]
+    return any("endpoint" in item for item in named if isinstance(item, dict))
+
+
+def _draw(chosen: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from prefect_llm_reports.tasks.branches.drawing import draw_program
+    from prefect_llm_reports.tasks.branches.programs import check_program
+    from prefect_llm_reports.tasks.contract.branches import BranchOptions
+    from prefect_llm_reports.tasks.contract.errors import BadInput
+    from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
+    from prefect_llm_reports.tasks.inputs.values import read_program
+    from prefect_llm_reports.tasks.reports.drawing import draw_reports
+
+    if chosen.what == "report-batch":
+        if chosen.branches_file or chosen.merge:
+            raise BadInput("--branches-file and --merge are for parallel-branches; leave them out")
+        picture = draw_reports()
+    else:
+        file = read_program(chosen.branches_file) if chosen.branches_file else {}
+        options = BranchOptions.model_validate(file.get("options", {}))
+        merge = chosen.merge or file.get("merge") or "all"
+        model = file.get("model") or DEFAULT_MODEL
+        picture = draw_program(check_program(file.get("branches"), merge, model, options))
+    if chosen.output:
+        try:
+            Path(chosen.output).write_text(picture, encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"{chosen.output}: {error.strerror}; give a writable file") from None
+    else:
+        sys.stdout.write(picture)
+    return EXIT_COMPLETE
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    from prefect_llm_reports.flows.cli.serve import serve
+
+    return serve(chosen.topics_file)
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    from prefect_llm_reports.flows.cli.verify import verify
+
+    return verify(chosen.directory, as_json=chosen.json)
+
+
+def _view(chosen: argparse.Namespace) -> int:
+    from prefect_llm_reports.flows.cli.view import view
+
+    return view(chosen.directory, port=chosen.port, browser=not chosen.no_browser)
+
+
+def _exit_status(result: BatchResult) -> int:
+    return {"complete": EXIT_COMPLETE, "partial": EXIT_PARTIAL, "stopped": EXIT_STOPPED}[
+        result.status
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

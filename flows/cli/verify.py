@@ -1,0 +1,67 @@
+"""`llm-reports verify`: what is wrong with published files, one line each."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
+from prefect_llm_reports.tasks.results.verifying import Verification, Verifier
+from prefect_llm_reports.tasks.storage.places import Place, open_place
+
+EXIT_GOOD, EXIT_WRONG = 0, 1
+
+
+def verify(directory: str, *, as_json: bool = False) -> int:
+    """Check a folder, print what was found, and return the exit status.
+
+    Args:
+        directory: An output folder, a run, or a result directory; also s3:// or s3-bucket/NAME.
+        as_json: Print one JSON document instead of lines.
+
+    Raises:
+        BadInput: There is nothing to check, or it cannot be read.
+    """
+    try:
+        found = Verifier(opened(directory)).verify()
+    except StorageError as error:
+        raise BadInput(str(error)) from None
+    sys.stdout.write(found.model_dump_json(indent=2) + "\n" if as_json else _lines(found))
+    return EXIT_GOOD if found.status == "good" else EXIT_WRONG
+
+
+def opened(directory: str) -> Place:
+    """The place that a command is to read.
+
+    Raises:
+        BadInput: No such folder, bucket or block.
+    """
+    if directory.startswith("s3-bucket/"):
+        from rich.console import Console
+
+        from prefect_llm_reports.flows.cli.server import reach_server
+
+        reach_server(Console(stderr=True))
+    place = open_place(directory)
+    if not place.on_network and not place.names(hidden=True):
+        raise BadInput(f"{directory}: no such folder, or nothing in it; give one with reports")
+    return place
+
+
+def _lines(found: Verification) -> str:
+    lines = [f"{one.kind:<10}  {one.path}: {one.detail}" for one in found.findings]
+    looked = (
+        f"{_many(found.runs, 'run')}, {_many(found.reports, 'report')},"
+        f" {_many(found.files, 'file')}, {found.bytes:,} bytes"
+    )
+    if found.status == "good":
+        lines.append(f"all good: {looked}")
+    else:
+        kinds = Counter(one.kind for one in found.findings)
+        said = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        lines.append(f"something is wrong: {said}; {looked}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,113 @@
+"""The flow that turns topics into result directories.
+
+No postponed annotations here: Prefect validates parameters by them, also where it has loaded this
+file under another name and could not look the names up.
+"""
+
+import asyncio
+from typing import Annotated, Any, cast
+
+from prefect import flow, unmapped
+from pydantic import Field
+
+from prefect_llm_reports.flows.shards import run_shard
+from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL, ReportOptions
+from prefect_llm_reports.tasks.contract.reports import BatchResult, Topic
+from prefect_llm_reports.tasks.contract.run_forms import (
+    Default,
+    EndpointName,
+    FilePath,
+    Lines,
+    Name,
+    Nothing,
+    Output,
+    begins,
+)
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.llm.blocks import saved_endpoints
+from prefect_llm_reports.tasks.llm.tracing import configure_exporter
+from prefect_llm_reports.tasks.reports.batch import BatchRun
+from prefect_llm_reports.tasks.reports.checking import check_batch
+from prefect_llm_reports.tasks.reports.refining import refine_report
+from prefect_llm_reports.tasks.runtime.context import of_a_deployment, report_run_name
+from prefect_llm_reports.tasks.runtime.events import grouped_events
+from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner, as_is
+from prefect_llm_reports.tasks.runtime.states import report_state
+from prefect_llm_reports.tasks.shards.batch import ShardedRun, shards_of
+
+Topics = Annotated[list[str | Topic], Lines("With guidance")]
+
+
+@flow(
+    name="report-batch",
+    flow_run_name=report_run_name,
+    persist_result=False,
+    task_runner=cast(Any, EventLoopTaskRunner()),
+)
+async def report_batch(
+    topics: Annotated[Topics | Nothing, begins("")] = None,
+    topics_file: Annotated[FilePath | Nothing, begins("")] = None,
+    max_iterations: Annotated[int, Field(ge=1, le=10)] = 3,
+    quality_threshold: Annotated[float, Field(ge=1, le=10)] = 8,
+    model: Annotated[Name | Default, begins("")] = None,
+    output: Output = "reports",
+    endpoint: Annotated[EndpointName | Default, begins("")] = None,
+    options: ReportOptions | Default = None,
+) -> BatchResult:
+    """Write a report on each topic, refine it until it is good enough, and publish it.
+
+    Every topic is drafted, critiqued, revised while that helps, summarized and written as a
+    result directory. Topics do not harm each other; answers that were paid for in an earlier run
+    are used again.
+
+    Args:
+        topics: What to report on, one report for each: titles, or titles with guidance.
+        topics_file: A file of topics (.txt, .yaml, .json or .csv), added to those above: a path
+            on the worker, or s3://bucket/key.
+        max_iterations: Rounds of critique a report may take, 1 to 10.
+        quality_threshold: Score from 1 to 10 at which a report is accepted; 8 is ready for
+            publication.
+        model: Model of writer, critic and summary; "offline" needs no endpoint. Empty: the
+            endpoint's own default, else gpt-5-mini.
+        output: Where the result directories go: a folder, s3://bucket/prefix, or s3-bucket/NAME
+            for a saved S3Bucket block.
+        endpoint: Name of a saved LLM endpoint. Empty: OPENAI_API_KEY and OPENAI_BASE_URL of the
+            worker.
+        options: Everything else: concurrency, budget, deadline, other models, style, store.
+
+    Returns:
+        What has become of each topic, in input order, with calls, tokens and cost in US dollars.
+
+    Raises:
+        BadInput: The request cannot be carried out as it stands; no call was made.
+    """
+    configure_exporter()
+    settings = Settings()
+    chosen, endpoint = options or ReportOptions(), endpoint or None
+    saved = await saved_endpoints(endpoint, chosen)
+    batch = await asyncio.to_thread(
+        check_batch,
+        topics=topics,
+        topics_file=topics_file,
+        max_iterations=max_iterations,
+        quality_threshold=quality_threshold,
+        model=model or (saved[endpoint].model if endpoint else None) or DEFAULT_MODEL,
+        output=output,
+        saved={name: block.endpoint() for name, block in saved.items()},
+        endpoint=endpoint,
+        options=chosen,
+        settings=settings,
+    )
+    async with grouped_events():
+        if count := await shards_of(batch):
+            async with ShardedRun(batch, settings, count, endpoint).open() as run:
+                await run.gather(run_shard)
+        else:
+            async with BatchRun(batch, settings).open() as run:
+                refined = refine_report.map(batch.topics, unmapped(as_is(batch.plan)))
+                if chosen.approval:
+                    refined = await run.approved(refined)
+                await run.finish_all(refined)
+        result = await run.close()
+    ending: Any = report_state(result, deployed=of_a_deployment())
+    return ending

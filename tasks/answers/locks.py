@@ -1,0 +1,196 @@
+"""Single flight: of all callers who want the same answer, one asks and the others wait for it.
+
+`SingleFlight` is what Prefect's transactions hold while an answer is asked for. Between the
+processes of one machine it rests on record locks of the operating system, which end with their
+owner; between machines on leases beside the answers, which expire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections import defaultdict, deque
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Protocol
+
+from prefect_llm_reports.tasks.contract.errors import StorageError
+
+POLL_S = (0.02, 0.25)
+"""First and longest wait between looks at a lock that another process holds."""
+
+
+class SharedLocks(Protocol):
+    """Locks by key between processes; taking one never waits."""
+
+    def try_lock(self, key: str) -> Awaitable[bool]:
+        """Take the lock if it is free."""
+        ...
+
+    def unlock(self, key: str) -> None:
+        """Give the lock back."""
+        ...
+
+
+class FileLocks:
+    """Locks between the processes and threads of one machine: one byte of a file for each key.
+
+    The operating system drops a process's record locks when it dies, however it dies. It also
+    drops them when any handle of the file is closed, so there is one object a file and process,
+    and its handle stays open.
+    """
+
+    _of_this_process: dict[Path, FileLocks] = {}  # noqa: RUF012 - shared on purpose
+    _opening = threading.Lock()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(
+                f"opening {path} failed: {error.strerror}; mend it and run the same command again"
+            ) from error
+        self._held: set[int] = set()
+        self._guard = threading.Lock()
+
+    @classmethod
+    def at(cls, path: Path) -> FileLocks:
+        """The locks kept in a file, however its path is spelt."""
+        path = path.resolve()
+        with cls._opening:
+            locks = cls._of_this_process.get(path)
+            if locks is None:
+                locks = cls._of_this_process[path] = cls(path)
+            return locks
+
+    async def try_lock(self, key: str) -> bool:
+        """Take the lock if it is free."""
+        at = _offset(key)
+        with self._guard:
+            if at in self._held:
+                return False
+            try:
+                fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
+            except (BlockingIOError, PermissionError):  # another process holds it
+                return False
+            except OSError as error:
+                raise StorageError(
+                    f"locking {self._path} failed: {error.strerror}; keep the store on a file"
+                    " system that has record locks"
+                ) from error
+            self._held.add(at)
+            return True
+
+    def unlock(self, key: str) -> None:
+        """Give the lock back."""
+        at = _offset(key)
+        with self._guard:
+            self._held.discard(at)
+            fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, at)
+
+
+def _offset(key: str) -> int:
+    """The byte that stands for a key; two keys that share one only wait for each other."""
+    return int(key[:15], 16)
+
+
+class SingleFlight:
+    """A Prefect lock manager for one event loop.
+
+    Args:
+        shared: Locks between processes.
+    """
+
+    def __init__(self, shared: SharedLocks) -> None:
+        self._shared = shared
+        self._holders: dict[str, str] = {}
+        self._locked: set[str] = set()
+        self._queues: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
+
+    async def aacquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """Wait for the lock and take it; False when `acquire_timeout` seconds were not enough."""
+        del hold_timeout
+        try:
+            async with asyncio.timeout(acquire_timeout):
+                await self._turn(key, holder)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _turn(self, key: str, holder: str) -> None:
+        while key in self._holders:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._queues[key].append(turn)
+            await turn
+        self._holders[key] = holder
+        try:
+            wait = POLL_S[0]
+            while not await self._shared.try_lock(key):
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, POLL_S[1])
+            self._locked.add(key)
+        except BaseException:
+            self._free(key)
+            raise
+
+    def release_lock(self, key: str, holder: str) -> None:
+        """Give the lock back; one that is not held is fine."""
+        if self._holders.get(key) == holder:
+            self._locked.discard(key)
+            self._shared.unlock(key)
+            self._free(key)
+
+    def release_all(self) -> None:
+        """Give back what callers that were cancelled have left locked."""
+        for key in [*self._locked]:
+            self.release_lock(key, self._holders[key])
+
+    def _free(self, key: str) -> None:
+        del self._holders[key]
+        for turn in self._queues.pop(key, ()):
+            if not turn.done():
+                turn.set_result(None)
+
+    def is_locked(self, key: str) -> bool:
+        """Whether a caller on this event loop holds the lock."""
+        return key in self._holders
+
+    def is_lock_holder(self, key: str, holder: str) -> bool:
+        """Whether this caller holds the lock."""
+        return self._holders.get(key) == holder
+
+    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+        """Wait until nobody on this event loop holds the lock."""
+        try:
+            async with asyncio.timeout(timeout):
+                while key in self._holders:
+                    turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._queues[key].append(turn)
+                    await turn
+        except TimeoutError:
+            return False
+        return True
+
+    def acquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """Not for synchronous tasks; the answers are asked for on an event loop."""
+        raise NotImplementedError("answers are asked for by async tasks only")
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Not for synchronous tasks; the answers are asked for on an event loop."""
+        raise NotImplementedError("answers are asked for by async tasks only")

@@ -1,0 +1,197 @@
+"""The questions of a program of branches: which prompt and form, for each branch and merge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from pydantic import BaseModel
+from slugify import slugify
+
+from prefect_llm_reports.tasks.branches.programs import Node, Program, query_text
+from prefect_llm_reports.tasks.calls.judging import verdict_form
+from prefect_llm_reports.tasks.calls.prompts import branch_prompt, judge_prompt, synthesizer_prompt
+from prefect_llm_reports.tasks.contract.calls import Ask, Message
+from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.records import canonical_json, digest
+from prefect_llm_reports.tasks.inputs.values import read_list
+from prefect_llm_reports.tasks.llm.answer_forms import Form
+from prefect_llm_reports.tasks.llm.strict_schemas import Json
+
+MOST_QUERIES = 100_000
+MOST_CHARS = 1_000_000
+BEST_BY = "Which answer would serve somebody who has to rely on it?"
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """One input of a program.
+
+    Attributes:
+        query: As it was given: a text, an object, or a pydantic model.
+        label: Begins the names of its task runs; empty for a run with one input.
+    """
+
+    query: Any
+    label: str = ""
+
+    @cached_property
+    def text(self) -> str:
+        """The input as it stands in prompts."""
+        return query_text(self.query)
+
+    @cached_property
+    def slug(self) -> str:
+        """Folder name: at most 80 ASCII characters and an eight-digit hash of the input."""
+        words = slugify(self.text[:500], max_length=71, word_boundary=True) or "query"
+        return f"{words}-{digest(canonical_json(self.text))[:8]}"
+
+    def named(self, step: str) -> str:
+        """The name of a task run."""
+        return f"{self.label} / {step}" if self.label else step
+
+
+def gather_inquiries(
+    queries: Sequence[Any] | None, source: tuple[str, bytes] | None = None
+) -> tuple[list[Inquiry], list[str]]:
+    """Merge inputs given directly and a file of them, in this order, into distinct ones.
+
+    Args:
+        queries: Texts, objects or pydantic models.
+        source: A file of inputs as name and bytes.
+
+    Returns:
+        The inputs, and warnings about repeats.
+
+    Raises:
+        BadInput: All that is wrong, each with its place; the first 20 are listed.
+    """
+    found = [(f"queries[{number}]", query) for number, query in enumerate(queries or (), start=1)]
+    if source:
+        found += read_list(*source)
+    problems = [f"{place}: {wrong}" for place, query in found if (wrong := _unfit(query))]
+    if not found:
+        problems.append("no input: give a query, or a file of them")
+    if len(found) > MOST_QUERIES:
+        problems.append(f"{len(found):,} inputs, at most {MOST_QUERIES:,}; split them")
+    if problems:
+        more = [f"and {len(problems) - 20} more"] if len(problems) > 20 else []
+        raise BadInput(*problems[:20], *more)
+    places: dict[str, list[str]] = {}
+    distinct: list[Inquiry] = []
+    for place, query in found:
+        inquiry = Inquiry(query)
+        if inquiry.text not in places:
+            label = inquiry.slug if len(found) > 1 else ""
+            distinct.append(Inquiry(query, label))
+        places.setdefault(inquiry.text, []).append(place)
+    return distinct, [
+        f"one input is given {len(where)} times and answered once: {', '.join(where[:20])}"
+        for where in places.values()
+        if len(where) > 1
+    ]
+
+
+def _unfit(query: Any) -> str:
+    """What is wrong with an input; empty: nothing."""
+    if not isinstance(query, str | Mapping | BaseModel):
+        return f"is a {type(query).__name__}, wanted a text or an object; correct it"
+    try:
+        text = query_text(query)
+        text.encode()
+    except (TypeError, ValueError):
+        return "cannot be written as JSON; use texts, numbers, lists and objects"
+    if not text.strip() or not query:
+        return "is blank; say what is asked"
+    if len(text) > MOST_CHARS:
+        return f"has {len(text):,} characters, at most {MOST_CHARS:,}; shorten it"
+    return ""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Where the questions of a program go: base URLs by name of a saved endpoint, None: the run's.
+
+    Attributes:
+        program: The branches.
+        base_urls: Addresses by endpoint.
+    """
+
+    program: Program
+    base_urls: Mapping[str | None, str]
+
+    def branch(self, inquiry: Inquiry, node: Node, outputs: Mapping[str, Json]) -> Ask:
+        """Put an input to a branch.
+
+        Args:
+            inquiry: The input.
+            node: The branch.
+            outputs: What the branches that it uses have answered.
+        """
+        branch, options = node.branch, self.program.options
+        inputs = [(use.called, _told(_part(outputs[use.branch], use.path))) for use in branch.uses]
+        warmth = options.temperature if branch.temperature is None else branch.temperature
+        return Ask(
+            step=node.name,
+            label=inquiry.named(node.name),
+            item=inquiry.slug,
+            endpoint=self.base_urls[branch.endpoint],
+            model=self.program.model_of(branch.model),
+            messages=branch_prompt(branch.instructions, inquiry.text, inputs, node.variant),
+            output_name="answer",
+            output_schema=node.form.schema,
+            max_output_tokens=branch.max_output_tokens or options.max_output_tokens,
+            temperature=warmth,
+            variant=node.variant,
+            accept=node.form.accept,
+        )
+
+    def judge(self, inquiry: Inquiry, candidates: Sequence[Json], turn: int) -> Ask:
+        """Have candidates compared, in one order; their branches are not named."""
+        told = [_told(output) for output in candidates]
+        rubric = self.program.options.merge_instructions or BEST_BY
+        return self._merge(
+            inquiry,
+            f"judge {turn}",
+            judge_prompt(rubric, inquiry.text, told),
+            "verdict",
+            verdict_form(len(candidates)),
+        )
+
+    def synthesize(self, inquiry: Inquiry, outputs: Mapping[str, Json]) -> Ask:
+        """Have the outputs combined into one."""
+        parts = [(name, _told(output)) for name, output in outputs.items()]
+        prompt = synthesizer_prompt(self.program.options.merge_instructions, inquiry.text, parts)
+        return self._merge(inquiry, "synthesize", prompt, "answer", self.program.synthesis)
+
+    def _merge(
+        self, inquiry: Inquiry, step: str, messages: tuple[Message, ...], name: str, form: Form
+    ) -> Ask:
+        options = self.program.options
+        return Ask(
+            step=step,
+            label=inquiry.named(step),
+            item=inquiry.slug,
+            endpoint=self.base_urls[None],
+            model=self.program.model_of(options.merge_model),
+            messages=messages,
+            output_name=name,
+            output_schema=form.schema,
+            max_output_tokens=options.max_output_tokens,
+            temperature=options.temperature,
+            accept=form.accept,
+        )
+
+
+def _part(output: Json, path: list[str]) -> Any:
+    found: Any = output
+    for name in path:
+        found = cast("Json", found)[name] if isinstance(found, dict) else None
+    return found
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)

@@ -1,0 +1,67 @@
+"""How tasks are cached and repeated: declared here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.transactions import IsolationLevel
+
+from prefect_llm_reports.tasks.answers.records import PLAIN_JSON
+from prefect_llm_reports.tasks.contract.calls import Ask
+from prefect_llm_reports.tasks.contract.errors import ReportsError
+from prefect_llm_reports.tasks.llm.session import MAX_ATTEMPTS
+
+SealedAnswer = dict[str, Any]
+LLMStep = Task[[Ask], Coroutine[Any, Any, SealedAnswer]]
+
+
+class AnswerPolicy(CachePolicy):
+    """Keys an LLM step by its question alone: not by run, task, module or how it was started."""
+
+    def __init__(self) -> None:
+        # An attribute of the class would be covered by the default of Prefect's dataclass.
+        super().__init__(isolation_level=IsolationLevel.SERIALIZABLE)
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """The question's own key."""
+        del task_ctx, flow_parameters, kwargs
+        ask: Ask = inputs["ask"]
+        return ask.key
+
+
+def worth_repeating(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether another attempt of an LLM call may succeed; a property of the error's class."""
+    del task, task_run
+    return isinstance(state.data, ReportsError) and state.data.reach == "retry"
+
+
+def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer | State[Any]]]) -> LLMStep:
+    """Make an LLM call a Prefect task: cached by its question, repeated while that may help.
+
+    The waits between attempts are the session's, which sees every caller; hence no delay here.
+    """
+    declare: Any = task(
+        task_run_name="{ask.label}",
+        cache_policy=AnswerPolicy(),
+        persist_result=True,
+        result_serializer=PLAIN_JSON,
+        cache_result_in_memory=False,
+        retries=MAX_ATTEMPTS - 1,
+        retry_condition_fn=worth_repeating,
+    )
+    return declare(step)
+
+
+LOCAL_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+"""For tasks that only compute or write: cheap to repeat, nothing to keep."""

@@ -1,0 +1,184 @@
+"""Prompts: Jinja2 templates in, chat messages out; what is untrusted enters as delimited data.
+
+A template has two blocks, `system` and `user`. `delimited(tag, text)` wraps untrusted text in a
+tag of ours and breaks every such tag inside the text, so that it cannot close its own delimiter.
+A folder of the user's own replaces packaged templates by name, in the sandbox of `sandbox.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from prefect_llm_reports.tasks.contract.calls import Message
+from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.options import Critic, ReportOptions
+from prefect_llm_reports.tasks.contract.reports import Topic
+from prefect_llm_reports.tasks.templates.sandbox import (
+    Limits,
+    Sandbox,
+    misnamed,
+    own_folder,
+    problem_of,
+)
+
+PROMPTS = ("writer", "critic", "reviser", "summarizer")
+MAX_PROMPT_CHARS = 2_000_000
+MAX_RENDER_S = 2.0
+
+_OWN_TAGS = (
+    "topic|guidance|house_style|draft|critique|setbacks|report|query|schema|variant"
+    "|candidate|input|instructions|problem"
+)
+_UNSEEN = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
+
+
+def delimited(tag: str, text: str) -> str:
+    """Wrap untrusted text in `<tag>` lines; this tag and our own inside it are escaped."""
+    return f"<{tag}>\n{_tags(tag).sub('&lt;', text)}\n</{tag}>"
+
+
+@lru_cache(maxsize=64)
+def _tags(tag: str) -> re.Pattern[str]:
+    names = f"{_OWN_TAGS}|{re.escape(tag)}"
+    return re.compile(rf"<(?={_UNSEEN}(?:/{_UNSEEN})?(?:{names})\b)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=16)
+def _environment(folder: str | None) -> Sandbox:
+    limits = Limits(chars=MAX_PROMPT_CHARS, seconds=MAX_RENDER_S)
+    return Sandbox("prompts", folder, limits, escape=False, known={"delimited": delimited})
+
+
+def _messages(name: str, folder: str | None, values: dict[str, Any]) -> tuple[Message, ...]:
+    blocks = _environment(folder).blocks(f"{name}.j2", ("system", "user"), values)
+    system, user = (re.sub(r"\n{3,}", "\n\n", text).strip() for text in blocks)
+    return (Message(role="system", content=system), Message(role="user", content=user))
+
+
+def _wishes(topic: Topic, options: ReportOptions) -> dict[str, Any]:
+    return {
+        "topic": topic.title,
+        "guidance": topic.guidance,
+        "language": options.language,
+        "audience": options.audience,
+        "length_words": options.length_words,
+        "house_style": options.house_style,
+    }
+
+
+def writer_prompt(topic: Topic, options: ReportOptions, variant: str = "") -> tuple[Message, ...]:
+    """The messages that ask for a first draft."""
+    values = {**_wishes(topic, options), "variant": variant}
+    return _messages("writer", options.templates, values)
+
+
+def critic_prompt(
+    topic: Topic, options: ReportOptions, draft: str, critic: Critic | None = None
+) -> tuple[Message, ...]:
+    """The messages that ask for a critique of a draft, from one critic's point of view if any."""
+    values = {
+        **_wishes(topic, options),
+        "draft": draft,
+        "critic": critic.name if critic else "",
+        "focus": critic.focus if critic else "",
+    }
+    return _messages("critic", options.templates, values)
+
+
+def reviser_prompt(
+    topic: Topic, options: ReportOptions, draft: str, critique: str, setbacks: str = ""
+) -> tuple[Message, ...]:
+    """The messages that ask for a revision of a draft by its critique.
+
+    Args:
+        topic: What the report is about.
+        options: Wishes of the batch.
+        draft: The text to revise, the best-scored so far.
+        critique: Its critique, as JSON.
+        setbacks: What was said against later revisions that scored lower; empty: none.
+    """
+    values = {
+        **_wishes(topic, options),
+        "draft": draft,
+        "critique": critique,
+        "setbacks": setbacks,
+    }
+    return _messages("reviser", options.templates, values)
+
+
+def summarizer_prompt(topic: Topic, options: ReportOptions, report: str) -> tuple[Message, ...]:
+    """The messages that ask for the executive summary of a report."""
+    values = {**_wishes(topic, options), "report": report}
+    return _messages("summarizer", options.templates, values)
+
+
+def branch_prompt(
+    instructions: str, query: str, inputs: Sequence[tuple[str, str]], variant: str
+) -> tuple[Message, ...]:
+    """The messages that put an input to a branch.
+
+    Args:
+        instructions: What the branch is to do; written by the program's author.
+        query: The input.
+        inputs: What it reads of other branches: names and texts.
+        variant: Which of several equal branches this is; empty: the first.
+    """
+    values = {
+        "instructions": instructions,
+        "query": query,
+        "inputs": [{"name": name, "text": text} for name, text in inputs],
+        "variant": variant,
+    }
+    return _messages("branch", None, values)
+
+
+def judge_prompt(instructions: str, query: str, candidates: Sequence[str]) -> tuple[Message, ...]:
+    """The messages that have candidates compared, in the order given."""
+    values = {"instructions": instructions, "query": query, "candidates": list(candidates)}
+    return _messages("judge", None, values)
+
+
+def synthesizer_prompt(
+    instructions: str, query: str, inputs: Sequence[tuple[str, str]]
+) -> tuple[Message, ...]:
+    """The messages that have answers combined: names and texts of what was answered."""
+    parts = [{"name": name, "text": text} for name, text in inputs]
+    return _messages(
+        "synthesizer", None, {"instructions": instructions, "query": query, "inputs": parts}
+    )
+
+
+def check_templates(options: ReportOptions) -> None:
+    """Render every prompt once with sample values.
+
+    Raises:
+        BadInput: A user's template is missing a block, uses an unknown variable or does not
+            render; each problem names the template.
+    """
+    if options.templates is None:
+        return
+    folder = own_folder(options.templates)
+    _environment.cache_clear()
+    problems = misnamed(folder, "prompts", PROMPTS, "prompt")
+    sample = Topic(title="Sample topic", guidance="Sample guidance")
+    rendered = {
+        "writer": lambda: writer_prompt(sample, options),
+        "critic": lambda: critic_prompt(sample, options, "# Sample"),
+        "reviser": lambda: reviser_prompt(sample, options, "# Sample", "{}", "{}"),
+        "summarizer": lambda: summarizer_prompt(sample, options, "# Sample"),
+    }
+    for name, render in rendered.items():
+        try:
+            render()
+        except KeyError as missing:
+            problems.append(
+                f"template prompts/{name}.j2: no block {missing}; it needs the blocks"
+                " 'system' and 'user'"
+            )
+        except Exception as error:  # a user's expression can fail in any way
+            problems.append(problem_of(f"prompts/{name}.j2", error))
+    if problems:
+        raise BadInput(*problems)

@@ -1,0 +1,383 @@
+"""What a person writes to describe a program of branches: each one's question, form and inputs.
+
+Only models and their own validity; whether a program as a whole can be carried out is checked in
+`branches.programs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from prefect_llm_reports.tasks.contract.calls import StepRecord
+from prefect_llm_reports.tasks.contract.options import CallOptions
+from prefect_llm_reports.tasks.contract.records import (
+    SCHEMA_VERSION,
+    Calls,
+    ErrorReport,
+    FileEntry,
+    Record,
+    Usage,
+)
+from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
+
+Merge = Literal["all", "any", "best", "vote", "concat", "synthesize"]
+FieldType = Literal["text", "integer", "number", "boolean", "choice"]
+_NAME = re.compile(r"[^\W_][\w-]{0,39}")
+
+
+class Query(BaseModel):
+    """The default input: one question."""
+
+    query: str = Field(description="The question to answer.")
+
+
+class AnswerWithThinking(BaseModel):
+    """The default output: reasoning first, then the answer it leads to."""
+
+    thinking: str = Field(description="The reasoning that leads to the answer, step by step.")
+    answer: str = Field(description="The answer to the question, complete in itself.")
+
+
+class OutputField(Record):
+    """One field of a branch's output, as a form or a file describes it."""
+
+    model_config = ConfigDict(json_schema_extra=form())
+
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        description="Letters, digits and underscores.",
+    )
+    type: FieldType = Field(default="text", description="What it holds.")
+    description: str = Field(
+        default="",
+        max_length=2000,
+        description="Tells the model what belongs there.",
+    )
+    choices: tuple[str, ...] = Field(
+        default=(),
+        description="The values to choose from, for the type choice.",
+    )
+    many: bool = Field(default=False, description="A list of such values.")
+    optional: bool = Field(default=False, description="May be left empty.")
+
+    @model_validator(mode="after")
+    def _choices_where_they_belong(self) -> OutputField:
+        if (self.type == "choice") != bool(self.choices):
+            raise ValueError(
+                f"field {self.name}: choices belong to the type choice, and only there"
+            )
+        return self
+
+    def schema_of(self) -> dict[str, Any]:
+        """The field's JSON Schema."""
+        kind = {"text": "string", "choice": "string"}.get(self.type, self.type)
+        found: dict[str, Any] = {"type": kind}
+        if self.choices:
+            found["enum"] = list(self.choices)
+        if self.many:
+            found = {"type": "array", "items": found}
+        if self.optional:
+            found = {"anyOf": [found, {"type": "null"}]}
+        return {**found, "description": self.description} if self.description else found
+
+
+class Use(Record):
+    """What a branch reads of another one's output."""
+
+    model_config = ConfigDict(json_schema_extra=form())
+
+    source: str = Field(
+        min_length=1,
+        description="Name of the other branch, or of a field of its output: facts, facts.answer.",
+    )
+    name: str = Field(
+        default="",
+        description="What it is called here. Empty: the last part of the source.",
+    )
+
+    @property
+    def branch(self) -> str:
+        """The branch that is read."""
+        return self.source.split(".")[0]
+
+    @property
+    def path(self) -> list[str]:
+        """The field of its output, from the root; empty: all of it."""
+        return self.source.split(".")[1:]
+
+    @property
+    def called(self) -> str:
+        """What it is called in the branch that reads."""
+        return self.name or self.source.split(".")[-1]
+
+
+OutputSpec = (
+    Annotated[list[OutputField], Field(title="Fields")]
+    | Annotated[dict[str, Any], Field(title="JSON Schema")]
+)
+
+
+class Branch(Record):
+    """One question that is put to the input, with the form of its answer.
+
+    In Python `output` and `takes` may be pydantic models; answers then come as their instances.
+    """
+
+    model_config = ConfigDict(json_schema_extra=form())
+
+    name: str = Field(
+        description="Short name, unique in the program; letters, digits, - and _.",
+        json_schema_extra={"pattern": f"^{_NAME.pattern}$"},
+    )
+    instructions: str = Field(
+        default="",
+        max_length=20_000,
+        description="What this branch is to do with the input, and from which point of view.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="Model of this branch. Empty: the run's.",
+    )
+    output: OutputSpec | None = Field(
+        default=None,
+        description="Form of the answer: named, typed, described fields, or a JSON Schema. Empty:"
+        " thinking and answer.",
+    )
+    uses: tuple[Use, ...] = Field(
+        default=(),
+        description="Outputs of other branches that this one reads; it then waits for them.",
+    )
+    takes: OutputSpec | None = Field(
+        default=None,
+        description="Form of what this branch must be given by input and uses together; checked"
+        " before any call. Empty: anything.",
+    )
+    endpoint: EndpointName | None = Field(
+        default=None,
+        description="A saved LLM endpoint for this branch. Empty: the run's.",
+    )
+    temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="Sampling temperature of this branch. Empty: the run's.",
+    )
+    max_output_tokens: int | None = Field(
+        default=None,
+        ge=256,
+        le=200_000,
+        description="Tokens this branch's answer may have. Empty: the run's.",
+    )
+
+    _models: dict[str, type[BaseModel]] = PrivateAttr(default_factory=dict[str, type[BaseModel]])
+
+    def __init__(self, **values: Any) -> None:
+        models = {
+            key: values[key]
+            for key in ("output", "takes")
+            if isinstance(values.get(key), type) and issubclass(values[key], BaseModel)
+        }
+        super().__init__(**{**values, **{key: {} for key in models}})
+        self._models.update(models)
+
+    @field_validator("name")
+    @classmethod
+    def _a_plain_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError(
+                f"{value!r} is no branch name; use up to 40 letters, digits, - and _, and begin"
+                " with a letter or digit"
+            )
+        return value
+
+    @field_validator("uses", mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        """`facts.answer`, or `{claim: facts.answer}`, for a source with or without a name."""
+        if isinstance(value, str | Mapping):
+            value = [value]
+        if not isinstance(value, list | tuple):
+            return value
+        return [_use(given) for given in cast("list[Any]", value)]
+
+    @field_validator("model", "endpoint", "temperature", "max_output_tokens", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("output", "takes", mode="before")
+    @classmethod
+    def _no_fields_is_unset(cls, value: object) -> object:
+        return None if value == [] else value
+
+    def python_model(self, part: Literal["output", "takes"]) -> type[BaseModel] | None:
+        """The pydantic model that `output` or `takes` was given as; None: it was not."""
+        return self._models.get(part)
+
+
+def _use(given: Any) -> Any:
+    if isinstance(given, str):
+        return {"source": given}
+    if not isinstance(given, Mapping):
+        return given
+    items = cast("Mapping[str, Any]", given)
+    if len(items) == 1 and "source" not in items:
+        ((name, source),) = items.items()
+        return {"source": source, "name": name}
+    return items
+
+
+class BranchOptions(CallOptions):
+    """Everything about a program of branches beyond its input, branches, merge and model."""
+
+    model_config = ConfigDict(
+        json_schema_extra=form(
+            *("budget_usd", "merge_instructions", "merge_model", "merge_output", "vote_field"),
+            *("quorum", "temperature", "concurrency", "deadline_s", "max_output_tokens"),
+            title="Options",
+        )
+    )
+
+    concurrency: int = Field(
+        default=32, ge=1, le=1000, description="LLM calls under way at once, at most."
+    )
+    merge_model: str | None = Field(
+        default=None,
+        description="Model that judges (merge best) or combines (merge synthesize). Empty: the"
+        " run's.",
+    )
+    merge_instructions: str = Field(
+        default="",
+        max_length=20_000,
+        description="What makes an answer the best one, or how answers are combined, in plain"
+        " words.",
+    )
+    merge_output: OutputSpec | None = Field(
+        default=None,
+        description="Form of a synthesized answer. Empty: that of the branches where they all have"
+        " the same, else thinking and answer.",
+    )
+    vote_field: str | None = Field(
+        default=None,
+        description="Field whose value is voted on. Empty: the only field, else answer.",
+    )
+    quorum: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Answers that a vote needs at least. Empty: more than half of the branches.",
+    )
+
+    @field_validator("merge_instructions", mode="before")
+    @classmethod
+    def _no_instructions(cls, value: object) -> object:
+        return "" if value is None else value
+
+
+class BranchOutput(Record):
+    """What became of one branch."""
+
+    name: str
+    status: Literal["answered", "failed", "cancelled", "not_asked"]
+    output: Any = Field(default=None, description="The answer in the branch's form.")
+    model: str | None = Field(default=None, description="The model that answered.")
+    cached: bool = False
+    error: ErrorReport | None = None
+
+
+class Ranking(Record):
+    """A judge's verdict on one candidate."""
+
+    name: str = Field(description="Name of the branch.")
+    score: float = Field(description="Mean over all orders in which the judge read it, 1 to 10.")
+    scores: tuple[int, ...] = Field(description="Its score in each order.")
+    reasons: tuple[str, ...] = Field(description="The judge's reason in each order.")
+
+
+class Tally(Record):
+    """Votes for one value."""
+
+    value: Any = Field(description="The value as the first of these branches put it.")
+    votes: int
+    branches: tuple[str, ...]
+
+
+class BranchesResult(Record):
+    """What became of one input: every branch's output in order, and what they were merged into.
+
+    `status` is `complete` when the merge is there and no branch failed that it needed; `partial`
+    when it is there without some branches; `failed` without a merge; `stopped` when something
+    fatal ended the run.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    status: Literal["complete", "partial", "failed", "stopped"]
+    query: Any
+    merge: Merge
+    outputs: list[BranchOutput]
+    merged: Any = None
+    winner: str | None = Field(default=None, description="Branch that was chosen, if one was.")
+    ranking: tuple[Ranking, ...] = ()
+    tally: tuple[Tally, ...] = ()
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = Field(default=Decimal(0), description="Spent; None: unknown.")
+    calls: Calls = Calls()
+    duration_s: float = 0.0
+    error: ErrorReport | None = Field(default=None, description="Why there is no merge.")
+    warnings: tuple[str, ...] = ()
+
+
+class InquiryResult(Record):
+    """What became of one input of a batch."""
+
+    query: str = Field(description="The input as it stands in prompts, shortened.")
+    slug: str
+    status: Literal["complete", "partial", "failed", "stopped"]
+    directory: str | None = None
+    answered: int = Field(description="Branches that answered.")
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = Decimal(0)
+    error: ErrorReport | None = None
+
+
+class BranchBatchResult(Record):
+    """What became of many inputs of one program; also the content of batch.json."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    status: Literal["complete", "partial", "stopped"]
+    run_directory: str
+    offline: bool = False
+    started: datetime
+    duration_s: float
+    calls: Calls
+    usage: Usage
+    cost_usd: Decimal | None = Field(description="Spent in this run; None: unknown.")
+    merge: Merge
+    branches: tuple[str, ...]
+    inquiries: list[InquiryResult]
+    error: ErrorReport | None = Field(default=None, description="What stopped the batch.")
+    warnings: tuple[str, ...] = ()
+
+
+class BranchManifest(Record):
+    """A result directory of branches' own record; written last."""
+
+    schema_version: int = SCHEMA_VERSION
+    query: Any
+    slug: str
+    status: Literal["complete", "partial", "failed", "stopped"]
+    merge: Merge
+    offline: bool
+    branches: list[dict[str, Any]]
+    steps: list[StepRecord]
+    usage: Usage
+    cost_usd: Decimal | None
+    flow_run_id: str | None
+    packages: dict[str, str]
+    created: datetime
+    files: list[FileEntry]

@@ -1,0 +1,97 @@
+"""One LLM call as a value: the question, its answer, and what a manifest says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from prefect_llm_reports.tasks.contract.records import Record, Usage, canonical_json, digest
+
+
+class Message(Record):
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Ask(Record):
+    """One question to a model, complete: what is sent, and nothing about who asks.
+
+    The fields in `IN_KEY` decide whether an earlier answer can be used again. Of the others,
+    `step` and `label` name the call, `item` is the slug of the report it is for, `needed` says
+    that the report cannot be published without it, and `accept` turns the answer's text into the
+    form that is kept, or raises `Invalid`.
+    """
+
+    IN_KEY: ClassVar[frozenset[str]] = frozenset(
+        {
+            "endpoint",
+            "model",
+            "messages",
+            "output_name",
+            "output_schema",
+            "max_output_tokens",
+            "temperature",
+            "variant",
+        }
+    )
+
+    step: str
+    label: str
+    item: str
+    needed: bool = True
+    endpoint: str
+    model: str
+    messages: tuple[Message, ...]
+    output_name: str | None = None
+    output_schema: dict[str, Any] | None = None
+    max_output_tokens: int
+    temperature: float | None = None
+    variant: str = ""
+    accept: Callable[[str], str] = Field(default=str.strip, exclude=True, repr=False)
+
+    @cached_property
+    def prompt_digest(self) -> str:
+        """SHA-256 over the rendered messages."""
+        return digest(canonical_json([m.model_dump() for m in self.messages]))
+
+    @cached_property
+    def key(self) -> str:
+        """The name under which the answer is kept: 64 hex digits, equal for equal questions."""
+        fields = self.model_dump(include=set(self.IN_KEY) - {"messages"})
+        return digest(canonical_json({**fields, "prompt": self.prompt_digest}))
+
+
+class Answer(Record):
+    """A model's accepted answer, as it is kept: what was said, by whom, and what it cost."""
+
+    text: str
+    model: str
+    endpoint: str
+    created: int = Field(default=0, description="Unix time given by the endpoint; 0: none.")
+    usage: Usage | None = Field(default=None, description="None: the endpoint did not say.")
+    cost_usd: Decimal | None = Field(default=None, description="None: unknown.")
+    request_id: str | None = None
+    attempts: int = Field(default=1, description="HTTP requests made, re-asks included.")
+
+
+class StepRecord(Record):
+    """One answered call of a report, for the manifest."""
+
+    step: str
+    iteration: int
+    part: str = Field(default="", description="The candidate or the critic, where several are.")
+    model: str
+    endpoint: str
+    prompt_digest: str
+    answer_key: str
+    cached: bool
+    attempts: int
+    request_id: str | None
+    usage: Usage | None
+    cost_usd: Decimal | None

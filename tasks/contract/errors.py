@@ -1,0 +1,264 @@
+"""Every error this software raises, in one tree; what to do about it is a property of the class.
+
+ReportsError
+├── BadInput                 config: stop before any call, all problems together
+│   └── ServerUnreachable
+├── CallError                one LLM call did not give a usable answer
+│   ├── EndpointUnavailable  retry: refused, reset, DNS, truncated, 408, 409, 5xx, not JSON
+│   │   └── EndpointOverloaded   retry, and every caller slows down: 429, 503, 529
+│   ├── AttemptsExhausted    item: every attempt of the call failed
+│   ├── CallTimedOut         item: the wall-clock deadline of the call passed
+│   ├── CallRejected         item: 400 and other 4xx
+│   ├── AnswerRefused        item: refusal or content filter
+│   ├── AnswerTruncated      item: cut at the token limit, twice
+│   ├── AnswerUnusable       item: empty, not text, too large, or invalid after re-asking
+│   ├── CallsStopped         not started: the batch is ending, no new call is made
+│   ├── BudgetExhausted      not started: the worst case of the call exceeds what is left
+│   ├── NotNeeded            not started: another branch has answered, and one is enough
+│   └── FatalCallError       fatal: no further call can succeed
+│       ├── KeyRejected  ModelNotFound  QuotaExhausted  CertificateRefused
+│       ├── NotAnEndpoint    a login page, a proxy or a redirect answers
+│       ├── RetryLater       the endpoint asks to wait longer than the deadline
+│       └── EndpointDown     first contact failed, or five items in a row
+├── FormatFailed             one file of a report cannot be made; the report goes without it
+├── HeldBack                 item: a person decided that the report is not published
+├── ShardFailed              item: the worker that made the report did not come to its end
+├── ShardStopped             fatal: what stopped one shard concerns the whole batch
+├── Undecided                nobody decided in time whether the reports may be published
+├── Interrupted              fatal: a person or the system ended the run
+└── StorageError             fatal: answers or reports can no longer be kept
+    └── StorageFull
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from prefect_llm_reports.tasks.contract.records import ErrorReport
+
+Reach = Literal["config", "retry", "item", "not_started", "fatal"]
+
+
+class ReportsError(Exception):
+    """Base of all errors of this software.
+
+    Attributes:
+        reach: How far the failure goes: ``config`` stops before any call, ``retry`` may succeed if
+            asked again, ``item`` ends one report, ``not_started`` says a call was never made,
+            ``fatal`` ends the batch.
+    """
+
+    reach: ClassVar[Reach] = "item"
+
+    @property
+    def kind(self) -> str:
+        """The error's stable name in results, for example ``key_rejected``."""
+        name = type(self).__name__
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+    def report(self) -> ErrorReport:
+        """The error as it is written into results."""
+        return ErrorReport(kind=self.kind, message=str(self))
+
+
+class BadInput(ReportsError):
+    """The request cannot be carried out as it stands; nothing was called.
+
+    Args:
+        problems: Each problem as one sentence that ends with what to do.
+    """
+
+    reach = "config"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ServerUnreachable(BadInput):
+    """The Prefect API does not answer."""
+
+
+class CallError(ReportsError):
+    """One LLM call gave no usable answer.
+
+    Args:
+        message: What was seen, and what to do next; never a key, never a whole prompt.
+        step: The step that called, as `draft`, `critique`, `revise`, `summary` or a branch's name.
+        attempts: HTTP requests made for this call.
+        request_id: The endpoint's own id of the last request, for its support.
+        status: HTTP status of the last response.
+        retry_after: Seconds the endpoint asked everyone to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: str = "",
+        attempts: int = 0,
+        request_id: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.step = step
+        self.attempts = attempts
+        self.request_id = request_id
+        self.status = status
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        said = self.message
+        if self.attempts > 1:
+            said += f" ({self.attempts} attempts)"
+        if self.request_id:
+            said += f" [request {self.request_id}]"
+        return said
+
+    def report(self) -> ErrorReport:
+        """The error as it is written into results."""
+        return ErrorReport(
+            kind=self.kind,
+            message=str(self),
+            step=self.step,
+            attempts=self.attempts,
+            request_id=self.request_id,
+        )
+
+
+class EndpointUnavailable(CallError):
+    """The endpoint did not answer, or not with a completion; another attempt may."""
+
+    reach = "retry"
+
+
+class EndpointOverloaded(EndpointUnavailable):
+    """The endpoint asks for fewer requests; every caller slows down."""
+
+
+class AttemptsExhausted(CallError):
+    """The endpoint failed every attempt of the call."""
+
+
+class CallTimedOut(CallError):
+    """The call's wall-clock deadline passed."""
+
+
+class CallRejected(CallError):
+    """The endpoint refuses this request for good."""
+
+
+class AnswerRefused(CallError):
+    """The model declined, or its provider filtered the answer."""
+
+
+class AnswerTruncated(CallError):
+    """The answer was cut at the token limit, also with the larger limit."""
+
+
+class AnswerUnusable(CallError):
+    """The answer is empty, not text, too large, or still invalid after re-asking."""
+
+
+class CallsStopped(CallError):
+    """The batch is ending; this call was not made."""
+
+    reach = "not_started"
+
+
+class BudgetExhausted(CallError):
+    """The worst case of this call exceeds what is left of the budget; it was not made."""
+
+    reach = "not_started"
+
+
+class NotNeeded(CallError):
+    """Another branch has answered, and one is enough; this call was not made or was given up."""
+
+    reach = "not_started"
+
+
+class FatalCallError(CallError):
+    """No further call can succeed; the batch ends and keeps what is paid."""
+
+    reach = "fatal"
+
+
+class KeyRejected(FatalCallError):
+    """The endpoint does not accept the API key."""
+
+
+class ModelNotFound(FatalCallError):
+    """The endpoint does not have the model."""
+
+
+class QuotaExhausted(FatalCallError):
+    """The account has no quota or credit left."""
+
+
+class CertificateRefused(FatalCallError):
+    """The endpoint's TLS certificate cannot be verified."""
+
+
+class NotAnEndpoint(FatalCallError):
+    """Something else than an OpenAI-compatible endpoint answers at this address."""
+
+
+class RetryLater(FatalCallError):
+    """The endpoint asks to wait longer than a call may take."""
+
+
+class EndpointDown(FatalCallError):
+    """The endpoint does not answer anyone: first contact failed or five items failed in a row."""
+
+
+class FormatFailed(ReportsError):
+    """A file of an optional format cannot be made; the report is published without it."""
+
+
+class HeldBack(ReportsError):
+    """A person decided that the report is not published; its drafts are kept."""
+
+
+class ShardFailed(ReportsError):
+    """The part of a batch that a report belongs to was not run to its end."""
+
+
+class ShardStopped(ReportsError):
+    """Something fatal stopped a part of the batch, and so the batch.
+
+    Args:
+        why: The error as that part has written it down.
+    """
+
+    reach = "fatal"
+
+    def __init__(self, why: ErrorReport) -> None:
+        super().__init__(why.message)
+        self._why = why
+
+    def report(self) -> ErrorReport:
+        """The error as it is written into results."""
+        return self._why
+
+
+class Undecided(ReportsError):
+    """Nobody decided in time whether the finished reports may be published."""
+
+
+class Interrupted(ReportsError):
+    """A person or the system ended the run; it can be resumed."""
+
+    reach = "fatal"
+
+
+class StorageError(ReportsError):
+    """Answers or reports can no longer be kept; the batch ends."""
+
+    reach = "fatal"
+
+
+class StorageFull(StorageError):
+    """No space is left where answers or reports are kept."""

@@ -1,0 +1,307 @@
+"""What a person chooses for one batch, field by field as the form shows it."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+
+from prefect_llm_reports.tasks.contract.records import OFFLINE, Price, Record, Usd
+from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
+
+DEFAULT_MODEL = "gpt-5-mini"
+
+Format = Literal["pdf", "docx"]
+
+
+def checked_pages_url(value: str | None) -> str | None:
+    """Refuse an address that a browser could not open or that is no plain one."""
+    if value is not None and not re.fullmatch(r"https?://[^\s<>()\[\]\"'`\\]+", value):
+        raise ValueError("not a web address; give one as https://reports.example.com")
+    return value
+
+
+class Fallback(Record):
+    """Where to ask when what comes before can no longer serve."""
+
+    model_config = ConfigDict(json_schema_extra=form())
+
+    model: str = Field(min_length=1, description="Model to ask there.")
+    endpoint: EndpointName | None = Field(
+        default=None, description="A saved LLM endpoint. Empty: the batch's own endpoint."
+    )
+
+
+class CallOptions(Record):
+    """How a run calls models, and where it keeps what they answer; shared by all flows."""
+
+    model_config = ConfigDict(json_schema_extra=form())
+
+    concurrency: int = Field(
+        default=8, ge=1, le=1000, description="LLM calls under way at once, at most."
+    )
+    budget_usd: Usd | None = Field(
+        default=None,
+        title="Budget (USD)",
+        description="US dollars this run may spend, at most; checked before each call."
+        " Empty: no limit.",
+    )
+    deadline_s: float = Field(
+        default=120,
+        title="Deadline (seconds)",
+        gt=0,
+        le=3600,
+        description="Seconds one LLM call may take, retries included.",
+    )
+    max_output_tokens: int = Field(
+        default=16_000,
+        ge=256,
+        le=200_000,
+        description="Tokens one answer may have, reasoning included; a call's worst case is"
+        " priced with it.",
+    )
+    temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="Sampling temperature. Empty: not sent, the model's own default.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="Limit of the account, if it has one. Empty: none."
+    )
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="Limit of the account, if it has one. Empty: none."
+    )
+    prices: dict[str, Price] = Field(
+        default={},
+        description="Prices by model name, for local models or contracts; they go before the"
+        " price list.",
+    )
+    fallbacks: tuple[Fallback, ...] = Field(
+        default=(),
+        description="Other models or endpoints, in order, for when one can no longer serve: key"
+        " rejected, quota used up, model gone, endpoint down.",
+    )
+    store: str | None = Field(
+        default=None,
+        description="Where paid answers are kept: a folder or s3://bucket/prefix. Empty: the"
+        " machine's own store.",
+    )
+    store_days: float | None = Field(
+        default=None, gt=0, description="Answers older than this many days are asked for again."
+    )
+    store_mb: int | None = Field(
+        default=None,
+        title="Store MB",
+        ge=1,
+        description="Size the store may have in megabytes; the oldest answers go first.",
+    )
+    refresh: bool = Field(
+        default=False, description="Ask for every answer anew, once, and keep the new ones."
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object, info: ValidationInfo) -> object:
+        """A field left empty in a form has its default."""
+        field = cls.model_fields[info.field_name or ""]
+        return field.get_default(call_default_factory=True) if value == "" else value
+
+
+class Critic(Record):
+    """One member of a panel of critics, who judges drafts from one point of view."""
+
+    model_config = ConfigDict(json_schema_extra=form())
+
+    name: str = Field(
+        min_length=1,
+        max_length=60,
+        description="Short name, unique in the panel: a criterion or a persona.",
+    )
+    focus: str = Field(
+        min_length=1,
+        max_length=5000,
+        description="What this critic judges, in plain words.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="Model of this critic. Empty: the batch's critic model.",
+    )
+    weight: float = Field(
+        default=1,
+        gt=0,
+        le=100,
+        description="Weight of this critic's score where scores are weighted.",
+    )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class ReportOptions(CallOptions):
+    """Everything about a batch of reports beyond topics, rounds, threshold, model and output.
+
+    Fields in `IN_PROMPT` reach the model and so decide which earlier answers fit; the others only
+    steer how a run goes and never cause an answer to be bought again.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=form(
+            *("budget_usd", "language", "audience", "length_words", "house_style", "formats"),
+            *("approval", "approval_days", "pages_url"),
+            *("writer_model", "critic_model", "summary_model", "candidates", "judge_model"),
+            *("critics", "critics_merge", "plateau", "temperature", "templates"),
+            *("concurrency", "deadline_s", "max_output_tokens", "shards", "shard_deployment"),
+            title="Options",
+        )
+    )
+
+    IN_PROMPT: ClassVar[frozenset[str]] = frozenset(
+        {
+            "writer_model",
+            "critic_model",
+            "summary_model",
+            "language",
+            "audience",
+            "length_words",
+            "house_style",
+            "max_output_tokens",
+            "temperature",
+            "templates",
+            "judge_model",
+            "critics",
+            "critics_merge",
+        }
+    )
+
+    writer_model: str | None = Field(
+        default=None, description="Model for drafts and revisions. Empty: the batch's model."
+    )
+    critic_model: str | None = Field(
+        default=None, description="Model for critiques. Empty: the batch's model."
+    )
+    summary_model: str | None = Field(
+        default=None, description="Model for executive summaries. Empty: the batch's model."
+    )
+    candidates: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="Independent first drafts of each report; a judge picks the one to refine."
+        " Each costs a call, and the judge one for each.",
+    )
+    judge_model: str | None = Field(
+        default=None, description="Model that picks among candidates. Empty: the batch's model."
+    )
+    critics: tuple[Critic, ...] = Field(
+        default=(),
+        max_length=20,
+        description="A panel: each critic judges every draft from its own point of view, at the"
+        " same time. Empty: one critic judges all five criteria.",
+    )
+    critics_merge: Literal["mean", "median", "minimum", "weighted"] = Field(
+        default="mean", description="How the scores of a panel become the draft's score."
+    )
+    plateau: int | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description="Stop after this many rounds without a better score. Empty: off.",
+    )
+    language: str = Field(
+        default="English", min_length=1, max_length=100, description="Language of the reports."
+    )
+    audience: str = Field(
+        default="informed readers who are not specialists",
+        min_length=1,
+        max_length=500,
+        description="Who the reports are for.",
+    )
+    length_words: int = Field(
+        default=1200, ge=100, le=10_000, description="Length of a report to aim at, in words."
+    )
+    house_style: str = Field(
+        default="",
+        max_length=10_000,
+        description="Rules of style that every report must follow, in plain words.",
+    )
+    templates: str | None = Field(
+        default=None, description="Folder whose templates replace the packaged ones, by name."
+    )
+    formats: tuple[Format, ...] = Field(
+        default=(),
+        description="Files beside Markdown and HTML: pdf, docx. Each needs the extra of its name,"
+        " as in pip install 'prefect-llm-reports[pdf]'.",
+    )
+
+    approval: bool = Field(
+        default=False,
+        description="Hold the finished reports until a person has decided on them in the Prefect"
+        " UI: approve, reject, or refine further.",
+    )
+    approval_days: float = Field(
+        default=7, gt=0, le=365, description="Days to wait for that decision."
+    )
+    pages_url: str | None = Field(
+        default=None,
+        title="Pages URL",
+        description="Web address at which the output folder is served, for links in the UI."
+        " Empty: the worker's LLM_REPORTS_PAGES_URL, else none.",
+    )
+
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Parts that the batch is split into, each run by a worker of its own, on this"
+        " machine or others; store and output must be where all of them reach. 1: not split.",
+    )
+    shard_deployment: str = Field(
+        default="report-shard/on-demand",
+        pattern=r"^[^/]+/[^/]+$",
+        description="Deployment that runs the parts, as flow name/deployment name.",
+    )
+
+    @field_validator("pages_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        return checked_pages_url(value)
+
+    @field_validator("formats")
+    @classmethod
+    def _once_each(cls, value: tuple[Format, ...]) -> tuple[Format, ...]:
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("house_style", mode="before")
+    @classmethod
+    def _no_style(cls, value: object) -> object:
+        return "" if value is None else value
+
+    @field_validator("critics")
+    @classmethod
+    def _distinct(cls, critics: tuple[Critic, ...]) -> tuple[Critic, ...]:
+        names = [critic.name.casefold() for critic in critics]
+        if len(set(names)) < len(names):
+            raise ValueError("two critics have the same name; rename one of them")
+        return critics
+
+    def calls_a_topic(self, iterations: int) -> int:
+        """Calls that a topic takes, should it need every round of critique."""
+        first = self.candidates + (self.candidates if self.candidates > 1 else 0)
+        return first + iterations * max(1, len(self.critics)) + iterations - 1 + 1
+
+    def models(self, model: str) -> dict[str, str]:
+        """The model of each step, given the batch's."""
+        if model == OFFLINE:
+            return dict.fromkeys(("draft", "critique", "revise", "summary", "judge"), OFFLINE)
+        writer = self.writer_model or model
+        return {
+            "draft": writer,
+            "critique": self.critic_model or model,
+            "revise": writer,
+            "summary": self.summary_model or model,
+            "judge": self.judge_model or model,
+        }

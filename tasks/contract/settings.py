@@ -1,0 +1,96 @@
+"""What the environment decides: credentials, the address of the endpoint, where answers are kept.
+
+Values a person chooses for one batch are in `ReportOptions`, not here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.options import checked_pages_url
+from prefect_llm_reports.tasks.contract.records import Price
+
+
+class Settings(BaseSettings):
+    """Settings of this process, read from the environment.
+
+    Each is `LLM_REPORTS_` and the field's name in capitals, but for the two that every
+    OpenAI-compatible client shares: `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LLM_REPORTS_", populate_by_name=True)
+
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key")
+    )
+    openai_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url")
+    )
+    store: str = Field(
+        default="~/.local/share/llm-reports/answers",
+        description="Where paid answers are kept: a folder or s3://bucket/prefix.",
+    )
+    allow_http: bool = Field(
+        default=False,
+        description="Permit http:// to endpoints on other machines; keys then travel in clear.",
+    )
+    prices: dict[str, Price] = Field(
+        default={},
+        description='Prices by model as JSON: {"name": {"input": 0.5, "output": 1.5}}, USD for a'
+        " million tokens.",
+    )
+    pages_url: str | None = Field(
+        default=None,
+        description="Web address at which the output folder is served, for links in the UI.",
+    )
+    lease_s: float = Field(
+        default=60, gt=0, description="Seconds after which a dead owner's lock on S3 is free again."
+    )
+    backoff_s: float = Field(
+        default=1.0, ge=0, description="Longest wait before the second attempt; doubles after it."
+    )
+
+    @field_validator("pages_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        return checked_pages_url(value)
+
+
+def checked_base_url(url: str, *, allow_http: bool = False) -> str:
+    """Return the endpoint's address without a trailing slash, or say what is wrong with it.
+
+    Args:
+        url: Address that `/chat/completions` is appended to.
+        allow_http: Permit http to other machines than this one.
+
+    Raises:
+        BadInput: Not https (or http on loopback), no host, or credentials inside.
+    """
+    parts = urlsplit(url.strip())
+    host = parts.hostname or ""
+    if parts.username or parts.password:
+        raise BadInput(
+            f"base URL of {host}: holds credentials; put the key into OPENAI_API_KEY or a block"
+        )
+    if parts.scheme not in ("http", "https") or not host:
+        raise BadInput(
+            f"base URL {url!r}: not an http(s) address; give one as https://api.example.com/v1"
+        )
+    loopback = host == "localhost" or host.startswith("127.") or host == "::1"
+    if parts.scheme == "http" and not loopback and not allow_http:
+        raise BadInput(
+            f"base URL {url!r}: http would send the key and topics in clear;"
+            " use https, or set LLM_REPORTS_ALLOW_HTTP=true"
+        )
+    return url.strip().rstrip("/")
+
+
+def store_location(chosen: str | None, settings: Settings) -> str:
+    """Where answers are kept: the batch's choice, else the environment's, with ~ expanded."""
+    location = chosen or settings.store
+    return location if location.startswith("s3") else str(Path(location).expanduser().absolute())

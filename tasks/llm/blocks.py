@@ -1,0 +1,97 @@
+"""Prefect blocks of this project: a saved LLM endpoint."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from prefect.blocks.core import Block
+from pydantic import Field, SecretStr, field_validator
+
+from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.options import CallOptions
+from prefect_llm_reports.tasks.contract.records import Price
+from prefect_llm_reports.tasks.contract.settings import checked_base_url
+from prefect_llm_reports.tasks.llm.endpoint import Endpoint
+
+
+class LLMEndpoint(Block):
+    """An OpenAI-compatible endpoint with its key, saved once and picked by name."""
+
+    _block_type_name: ClassVar[str | None] = "LLM endpoint"
+    _block_type_slug: ClassVar[str | None] = "llm-endpoint"
+    _description: ClassVar[str | None] = (
+        "An OpenAI-compatible endpoint for report and branch flows: address, key, default model,"
+        " limits and prices."
+    )
+
+    base_url: str = Field(
+        default="https://api.openai.com/v1",
+        title="Base URL",
+        description="Where /chat/completions is appended to; https, or http on this machine.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, title="API key", description="Kept encrypted. Empty: the server needs none."
+    )
+    model: str | None = Field(
+        default=None, description="Model used when a run names none. Empty: the project's default."
+    )
+    allow_http: bool = Field(
+        default=False,
+        title="Allow http",
+        description="Permit http to another machine; key and topics then travel in clear.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="The account's limit. Empty: none."
+    )
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="The account's limit, input and output. Empty: none."
+    )
+    prices: dict[str, Price] = Field(
+        default={},
+        description="Prices by model name, USD for a million tokens; needed for budgets where the"
+        " price list does not know the model.",
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_credentials(cls, url: str) -> str:
+        return checked_base_url(url, allow_http=True)
+
+    def endpoint(self) -> Endpoint:
+        """The endpoint as the LLM boundary takes it.
+
+        Raises:
+            BadInput: The address is http to another machine and that is not permitted.
+        """
+        return Endpoint(
+            base_url=checked_base_url(self.base_url, allow_http=self.allow_http),
+            api_key=self.api_key or SecretStr("none"),
+            prices=self.prices,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+        )
+
+
+async def saved_endpoint(name: str) -> LLMEndpoint:
+    """Load a saved endpoint.
+
+    Raises:
+        BadInput: There is none of this name.
+    """
+    try:
+        return await LLMEndpoint.aload(name)
+    except ValueError:
+        raise BadInput(
+            f"endpoint {name!r}: no LLM endpoint block of this name is saved; save it in the UI"
+            " under Blocks or with deployments/save_blocks.py"
+        ) from None
+
+
+async def saved_endpoints(endpoint: str | None, options: CallOptions) -> dict[str, LLMEndpoint]:
+    """Load all saved endpoints that a request names: its own and its fallbacks'.
+
+    Raises:
+        BadInput: One of them is not saved.
+    """
+    names = {name for name in (endpoint, *(f.endpoint for f in options.fallbacks)) if name}
+    return {name: await saved_endpoint(name) for name in names}

@@ -1,0 +1,69 @@
+"""What a run used and paid, per report and in all; counted at every attempt, failed ones too."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from prefect_llm_reports.tasks.contract.records import Calls, Usage
+
+
+@dataclass
+class Spending:
+    """Calls, tokens and money of one report or of a run."""
+
+    made: int = 0
+    cached: int = 0
+    retried: int = 0
+    usage: Usage = field(default_factory=Usage)
+    usd: Decimal = Decimal(0)
+    unknown: bool = False
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """US dollars spent; None when the cost of any part is unknown."""
+        return None if self.unknown else self.usd
+
+    @property
+    def calls(self) -> Calls:
+        """How the answers were come by."""
+        return Calls(made=self.made, cached=self.cached, retried=self.retried)
+
+
+class Ledger:
+    """Accounts by report; `total` is the run's."""
+
+    def __init__(self) -> None:
+        self.total = Spending()
+        self.items: dict[str, Spending] = defaultdict(Spending)
+
+    def attempt(
+        self, item: str, usage: Usage | None, usd: Decimal | None, *, again: bool, billed: bool
+    ) -> None:
+        """Book one HTTP request.
+
+        Args:
+            item: The report it was for.
+            usage: Tokens the endpoint named; None: none named.
+            usd: Their price; None: unknown.
+            again: The request repeats one that failed.
+            billed: The endpoint may have billed it.
+        """
+        for account in (self.total, self.items[item]):
+            account.retried += again
+            if usage:
+                account.usage += usage
+            if billed:
+                account.unknown = account.unknown or usd is None
+                account.usd += usd or 0
+
+    def answered(self, item: str) -> None:
+        """Count an answer that was newly asked for."""
+        self.total.made += 1
+        self.items[item].made += 1
+
+    def reused(self, item: str, answers: int = 1) -> None:
+        """Count answers that were read from the store; they cost nothing now."""
+        self.total.cached += answers
+        self.items[item].cached += answers

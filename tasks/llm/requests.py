@@ -1,0 +1,66 @@
+"""The Chat Completions request for a question: its body, and how many tokens it can take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from prefect_llm_reports.tasks.contract.calls import Ask, Message
+from prefect_llm_reports.tasks.contract.records import canonical_json
+
+SCHEMA_IN_WORDS = """
+
+Answer with one JSON object and nothing else. It must fit this JSON Schema:
+{schema}
+"""
+
+
+def input_bound(ask: Ask, talk: Sequence[Message]) -> int:
+    """An upper bound of a request's input tokens: no tokenizer makes more than one a byte."""
+    schema = 0
+    if ask.output_schema:
+        schema = len(canonical_json(ask.output_schema)) + len(_in_words(ask.output_schema))
+    texts = sum(
+        len(m.content.encode("utf-8", "surrogatepass")) + 16 for m in (*ask.messages, *talk)
+    )
+    return texts + schema + 256
+
+
+def request_body(
+    ask: Ask, model: str, talk: Sequence[Message], output_tokens: int, quirks: Collection[str]
+) -> dict[str, Any]:
+    """The Chat Completions request for a question, as this endpoint takes it.
+
+    Args:
+        ask: The question.
+        model: The model to name.
+        talk: Messages after the question's own: an unusable answer and what was wrong with it.
+        output_tokens: Tokens the answer may have.
+        quirks: Parameters the endpoint does not take.
+    """
+    messages = [{"role": m.role, "content": m.content} for m in (*ask.messages, *talk)]
+    body: dict[str, Any] = {"model": model, "messages": messages}
+    limit = "max_tokens" if "max_completion_tokens" in quirks else "max_completion_tokens"
+    body[limit] = output_tokens
+    if ask.temperature is not None and "temperature" not in quirks:
+        body["temperature"] = ask.temperature
+    if ask.output_schema is not None:
+        if "json_schema" not in quirks:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": ask.output_name or "answer",
+                    "schema": ask.output_schema,
+                    "strict": True,
+                },
+            }
+        else:
+            messages[0]["content"] += _in_words(ask.output_schema)
+            if "json_object" not in quirks:
+                body["response_format"] = {"type": "json_object"}
+    return body
+
+
+def _in_words(schema: dict[str, Any]) -> str:
+    return SCHEMA_IN_WORDS.format(schema=json.dumps(schema, indent=1))

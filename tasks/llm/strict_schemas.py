@@ -1,0 +1,322 @@
+"""JSON Schemas as strict structured output takes them: converted, compared, and told as fields.
+
+Here: what a strict schema can express, whether values of one schema fit another, a schema as lines
+to read. Not here: answers (`llm.answer_forms`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
+
+from prefect_llm_reports.tasks.contract.errors import BadInput
+
+Json = dict[str, Any]
+
+_IN_WORDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "pattern": "matching the pattern {}",
+    "format": "in the format {}",
+}
+"""Bounds that some endpoints reject in a strict schema: told in the description, enforced here."""
+_DROPPED = frozenset(
+    {"title", "default", "examples", "discriminator", "readOnly", "writeOnly", "deprecated"}
+    | {"$schema", "$id", "$comment", "uniqueItems", "unevaluatedProperties", *_IN_WORDS}
+)
+_INEXPRESSIBLE = {
+    "patternProperties": "keys by pattern",
+    "propertyNames": "rules for keys",
+    "dependentRequired": "fields that depend on others",
+    "dependentSchemas": "fields that depend on others",
+    "prefixItems": "a tuple; use an object with a field for each position, or a list",
+    "contains": "a rule for some items",
+    "not": "an exclusion",
+    "if": "a condition",
+    "minProperties": "a number of keys",
+    "maxProperties": "a number of keys",
+}
+_KINDS = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+
+
+def strict_schema(declared: Json) -> Json:
+    """A JSON Schema as strict structured output takes it.
+
+    Every field is required and no other is allowed; bounds, which some endpoints reject, are told
+    in the field's description and enforced when the answer is read.
+
+    Raises:
+        BadInput: It cannot be expressed in a strict schema; every place is named.
+    """
+    made = _Strict(declared)
+    root = made.node({**declared, **made.target(declared)}, "")
+    if root.get("type") != "object":
+        made.problems.append("the root is not an object; put the value into a field of one")
+    if made.problems:
+        raise BadInput(*made.problems)
+    for name in ("$defs", "definitions"):
+        if root.get(name) and f'"#/{name}/' not in json.dumps(root):
+            del root[name]
+    root.pop("description", None)
+    return root
+
+
+class _Strict:
+    """One conversion; `problems` collects what cannot be expressed."""
+
+    def __init__(self, root: Json) -> None:
+        self.root = root
+        self.problems: list[str] = []
+        self._inlined: list[str] = []
+
+    def target(self, node: Json) -> Json:
+        """What a node's reference points to; empty without one."""
+        if not isinstance(ref := node.get("$ref"), str):
+            return {}
+        found: Any = self.root
+        try:
+            if not ref.startswith("#"):
+                raise KeyError(ref)
+            for step in ref[1:].split("/")[1:]:
+                found = found[unquote(step).replace("~1", "/").replace("~0", "~")]
+        except (KeyError, TypeError):
+            self.problems.append(f"the reference {ref[:80]!r} leads nowhere in the schema")
+            return {"type": "null"}
+        return cast("Json", found) if isinstance(found, dict) else {"type": "null"}
+
+    def node(self, node: Any, path: str) -> Json:
+        """A schema node in its strict form."""
+        if not isinstance(node, dict):
+            self._cannot(path, "anything goes there; give it a type")
+            return {}
+        node = cast("Json", node)
+        rest = {k: v for k, v in node.items() if k not in _DROPPED and k != "$ref"}
+        if isinstance(ref := node.get("$ref"), str) and path:
+            target = self.target(node)
+            if not rest or ref in self._inlined:
+                return {"$ref": ref}
+            self._inlined.append(ref)  # a reference takes nothing beside it
+            try:
+                return self.node({**target, **rest}, path)
+            finally:
+                self._inlined.pop()
+        if isinstance(parts := node.get("allOf"), list):
+            if len(cast("list[Any]", parts)) > 1:
+                self._cannot(path, "allOf of several schemas; write them as one")
+                return {}
+            return self.node({**{k: v for k, v in node.items() if k != "allOf"}, **parts[0]}, path)
+        for word in _INEXPRESSIBLE.keys() & node.keys():
+            self._cannot(path, f"{word}: {_INEXPRESSIBLE[word]}")
+        return self._described(self._shape(node, path), node)
+
+    def _shape(self, node: Json, path: str) -> Json:
+        found: Json = {}
+        for word, value in node.items():
+            if word in _DROPPED or word in ("additionalProperties", "$ref", "required"):
+                continue
+            if word in ("properties", "$defs", "definitions"):
+                inside = path if word == "properties" else f"{word}:"
+                found[word] = {k: self.node(v, f"{inside}.{k}") for k, v in value.items()}
+            elif word in ("anyOf", "oneOf"):
+                found["anyOf"] = [self.node(option, path or "|") for option in value]
+            elif word == "items":
+                found[word] = self.node(value, f"{path}[]")
+            else:
+                found[word] = value
+        if "const" in found and "type" not in found:
+            found["enum"] = [found.pop("const")]
+        kinds: Any = found.get("type")
+        kinds = cast("list[Any]", kinds) if isinstance(kinds, list) else [kinds]
+        if not {"type", "anyOf", "enum"} & found.keys() or not _KINDS.issuperset(
+            kind for kind in kinds if kind is not None
+        ):
+            self._cannot(path, "anything goes there; give it a type")
+        if "array" in kinds and "items" not in found:
+            self._cannot(path, "a list of anything; say what its items are")
+        if "object" in kinds:
+            self._object(found, node, path)
+        return found
+
+    def _object(self, found: Json, node: Json, path: str) -> None:
+        free: Any = node.get("additionalProperties", "properties" not in node)
+        if isinstance(free, dict) or (free and not node.get("properties")):
+            self._cannot(path, "a dictionary with free keys; use a list of entries with a key each")
+        found.setdefault("properties", {})
+        found["required"] = list(found["properties"])
+        found["additionalProperties"] = False
+
+    def _described(self, found: Json, node: Json) -> Json:
+        bounds = [said.format(node[word]) for word, said in _IN_WORDS.items() if word in node]
+        if node.get("uniqueItems"):
+            bounds.append("no item twice")
+        if bounds:
+            told = ", ".join(bounds)
+            before = str(found.get("description", "")).rstrip()
+            found["description"] = f"{before} ({told})".lstrip()
+        return found
+
+    def _cannot(self, path: str, problem: str) -> None:
+        self.problems.append(f"{path.lstrip('.') or 'the root'}: {problem}")
+
+
+class Field(NamedTuple):
+    """One field of a schema, for people.
+
+    Attributes:
+        name: Its name.
+        kind: Its type in words: `text`, `list of integer`, `text or nothing`.
+        description: What the schema says of it.
+        depth: 0 for a field of the root, 1 for a field of that, and so on.
+    """
+
+    name: str
+    kind: str
+    description: str
+    depth: int
+
+
+_WORDS = {"string": "text", "null": "nothing", "boolean": "yes or no", "array": "list"}
+
+
+def outline(schema: Json) -> list[Field]:
+    """A strict schema's fields in order, nested ones after theirs; recursion is followed once."""
+
+    def fields(node: Json, depth: int, seen: tuple[int, ...]) -> Iterator[Field]:
+        for name, given in cast("Json", node.get("properties", {})).items():
+            part = resolved(schema, given)
+            said = str(given.get("description") or part.get("description") or "")
+            yield Field(name, kind_of(schema, given), said, depth)
+            for inner in _objects_in(schema, part):
+                if id(inner) not in seen:
+                    yield from fields(inner, depth + 1, (*seen, id(inner)))
+
+    return list(fields(schema, 0, (id(schema),)))
+
+
+def _objects_in(schema: Json, node: Json) -> Iterator[Json]:
+    """The objects that a value of this schema holds directly or in a list or a choice."""
+    node = resolved(schema, node)
+    if node.get("properties"):
+        yield node
+    elif "items" in node:
+        yield from _objects_in(schema, node["items"])
+    for option in node.get("anyOf", ()):
+        yield from _objects_in(schema, option)
+
+
+def kind_of(schema: Json, node: Json) -> str:
+    """A node's type in words."""
+    named = str(node.get("$ref", "")).rpartition("/")[2]
+    node = resolved(schema, node)
+    if "const" in node:
+        return json.dumps(node["const"], ensure_ascii=False)
+    if "enum" in node:
+        return "one of " + ", ".join(str(value) for value in node["enum"])
+    if "anyOf" in node:
+        return " or ".join(kind_of(schema, option) for option in node["anyOf"])
+    kinds: Any = node.get("type")
+    if isinstance(kinds, list):
+        return " or ".join(_WORDS.get(kind, kind) for kind in cast("list[str]", kinds))
+    if kinds == "array":
+        return f"list of {kind_of(schema, node.get('items', {}))}"
+    return named if kinds == "object" and named else _WORDS.get(kinds, str(kinds))
+
+
+def resolved(schema: Json, node: Json) -> Json:
+    """A node with its reference followed."""
+    for _ in range(20):
+        if "$ref" not in node:
+            break
+        node = _Strict(schema).target(node)
+    return node
+
+
+def at_path(schema: Json, path: list[str]) -> Json | None:
+    """The node of a field by its path from the root; None: there is no such field."""
+    node = schema
+    for name in path:
+        properties: Json = resolved(schema, node).get("properties", {})
+        if name not in properties:
+            return None
+        node = properties[name]
+    return node
+
+
+def misfits(source: Json, given: Json, wanted_root: Json, wanted: Json, at: str = "") -> list[str]:
+    """Why values of one schema are not all values of another; empty: they fit.
+
+    Args:
+        source: Root of the schema that the values come with.
+        given: Their node in it.
+        wanted_root: Root of the schema that they must fit.
+        wanted: The node in it that they must fit.
+        at: Where this is, for the messages.
+    """
+    return _misfits(source, given, wanted_root, wanted, at, frozenset())
+
+
+def _misfits(
+    source: Json, given: Json, root: Json, wanted: Json, at: str, seen: frozenset[tuple[int, int]]
+) -> list[str]:
+    given, wanted = resolved(source, given), resolved(root, wanted)
+    pair = (id(given), id(wanted))
+    if pair in seen:
+        return []
+    seen |= {pair}
+
+    def fits(one: Json, other: Json) -> list[str]:
+        return _misfits(source, one, root, other, at, seen)
+
+    if "anyOf" in given:
+        return [problem for option in given["anyOf"] for problem in fits(option, wanted)][:1]
+    if "anyOf" in wanted:
+        tried = [fits(given, option) for option in wanted["anyOf"]]
+        return [] if any(not found for found in tried) else tried[0]
+    here, there = _values(given), _values(wanted)
+    if there is not None:
+        if here is not None and all(value in there for value in here):
+            return []
+        return [f"{at or 'the value'} is {kind_of(source, given)}, wanted {kind_of(root, wanted)}"]
+    given_kinds, wanted_kinds = _kinds(given), _kinds(wanted)
+    if "number" in wanted_kinds:
+        wanted_kinds = wanted_kinds | {"integer"}
+    if not given_kinds <= wanted_kinds:
+        return [f"{at or 'the value'} is {kind_of(source, given)}, wanted {kind_of(root, wanted)}"]
+    if "array" in given_kinds:
+        inside = f"{at}[]"
+        return _misfits(source, given.get("items", {}), root, wanted.get("items", {}), inside, seen)
+    found: list[str] = []
+    if "object" in given_kinds:
+        has: Json = given.get("properties", {})
+        for name, part in cast("Json", wanted.get("properties", {})).items():
+            inside = f"{at}.{name}".lstrip(".")
+            if name in has:
+                found += _misfits(source, has[name], root, part, inside, seen)
+            elif name in wanted.get("required", ()):
+                found.append(f"{inside} is missing")
+    return found
+
+
+def _values(node: Json) -> list[Any] | None:
+    return [node["const"]] if "const" in node else node.get("enum")
+
+
+def _kinds(node: Json) -> frozenset[str]:
+    if (values := _values(node)) is not None:
+        return frozenset(_kind_of_value(value) for value in values)
+    kinds: Any = node.get("type")
+    return frozenset(cast("list[str]", kinds) if isinstance(kinds, list) else [kinds])
+
+
+def _kind_of_value(value: Any) -> str:
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+    return kinds.get(cast("type[Any]", type(value)), "object")

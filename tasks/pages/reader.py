@@ -1,0 +1,162 @@
+"""The reader's page of one report: summary, text, source, drafts with differences, changes, files.
+
+Pure functions from models to HTML. The published document itself is report.html, which this page
+shows among the rest; how texts are compared is `differences.py` and `changes.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect_llm_reports.tasks.contract.reports import Critique, Draft, PanelCritique, Refined
+from prefect_llm_reports.tasks.pages.page import page
+from prefect_llm_reports.tasks.pages.report import report_values, score_text
+from prefect_llm_reports.tasks.text.changes import Changes, Section, summary_of
+from prefect_llm_reports.tasks.text.differences import Passage, blocks, differences
+from prefect_llm_reports.tasks.text.markdown import well_formed
+
+FILES = {
+    "report.html": "The report as one page without script, to read, print and pass on",
+    "report.md": "The report as Markdown, with front matter",
+    "report.pdf": "The report for printing",
+    "report.docx": "The report for a word processor",
+    "summary.txt": "The executive summary as plain text",
+    "changes.md": "What changed since the last report on this topic",
+    "history.json": "Every draft and critique, with scores",
+    "manifest.json": "How it was made: models, prompts, usage, cost, checksums",
+}
+MAX_SHOWN = 100_000
+MAX_CHANGED = 40
+
+
+def reader_page(
+    refined: Refined,
+    summary: str,
+    markdown: str,
+    changes: Changes,
+    files: Mapping[str, int],
+    *,
+    offline: bool,
+    templates: str | None = None,
+) -> str:
+    """Write a result directory's index.html.
+
+    Args:
+        refined: The report and its drafts.
+        summary: Its executive summary.
+        markdown: Its report.md.
+        changes: What changed since the last report on the topic.
+        files: Size of each file of the directory in bytes, by name.
+        offline: Whether the embedded engine wrote it.
+        templates: Folder of the user's own templates.
+    """
+    values = reader_values(refined, summary, markdown, changes, files, offline=offline)
+    return page("reader", values, templates)
+
+
+def reader_values(
+    refined: Refined,
+    summary: str,
+    markdown: str,
+    changes: Changes,
+    files: Mapping[str, int],
+    *,
+    offline: bool,
+) -> dict[str, Any]:
+    """What the page shows; arguments as of `reader_page`."""
+    names = [*(name for name in FILES if name in files or name == "manifest.json")]
+    names += [name for name in files if name not in FILES]
+    return {
+        **report_values(refined, summary, offline=offline),
+        "markdown": markdown,
+        "drafts": [_draft(draft, refined) for draft in refined.drafts],
+        "changes": _changes(changes),
+        "files": [
+            {"name": name, "about": FILES.get(name, ""), "size": _size(files.get(name))}
+            for name in names
+        ],
+    }
+
+
+def _draft(draft: Draft, refined: Refined) -> dict[str, Any]:
+    parent = next((d for d in refined.drafts if d.number == draft.parent), None)
+    passages = differences(well_formed(parent.text), well_formed(draft.text)) if parent else None
+    long = len(draft.text) > MAX_SHOWN
+    return {
+        "number": draft.number,
+        "parent": draft.parent or 0,
+        "score": "not scored" if draft.score is None else score_text(draft.score),
+        "best": draft.number == refined.best,
+        "words": len(draft.text.split()),
+        "critique": _critique(draft.critique),
+        "text": [] if parent or long else blocks(well_formed(draft.text)),
+        "too_long": passages is None if parent else long,
+        **_difference(passages),
+    }
+
+
+def _critique(critique: Critique | PanelCritique | None) -> dict[str, Any]:
+    if critique is None:
+        return {}
+    panel = critique.critics if isinstance(critique, PanelCritique) else ()
+    return {
+        "summary": critique.summary,
+        "strengths": critique.strengths,
+        "improvements": critique.improvements,
+        "critics": [
+            {
+                "name": opinion.name,
+                "score": score_text(opinion.critique.score),
+                "summary": opinion.critique.summary,
+            }
+            for opinion in panel
+        ],
+    }
+
+
+def _difference(passages: list[Passage] | None) -> dict[str, Any]:
+    counts = dict.fromkeys(("same", "changed", "added", "removed"), 0)
+    for passage in passages or ():
+        counts[passage.kind] += len(passage.blocks)
+    return {
+        "passages": [
+            {"kind": passage.kind, "blocks": passage.blocks, "parts": passage.parts}
+            for passage in passages or ()
+        ],
+        "counts": counts,
+    }
+
+
+def _changes(changes: Changes) -> dict[str, Any]:
+    return {
+        "state": changes.count.state,
+        "said": summary_of(changes),
+        "since": changes.count.since,
+        "score_before": score_text(changes.earlier.score) if changes.earlier else "-",
+        "added": [_section(section) for section in changes.added],
+        "dropped": [_section(section) for section in changes.dropped],
+        "rewritten": [
+            {
+                **_section(pair.after),
+                "was": pair.before.title if pair.before.title != pair.after.title else "",
+                **_difference(differences(pair.before.text, pair.after.text)),
+            }
+            for pair in changes.rewritten[:MAX_CHANGED]
+        ],
+        "more": max(0, len(changes.rewritten) - MAX_CHANGED),
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "title": section.title or "Opening",
+        "anchor": section.anchor,
+        "words": len(section.words),
+    }
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return ""
+    return f"{size / 1000:,.1f} kB" if size >= 1000 else f"{size} bytes"

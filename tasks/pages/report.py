@@ -1,0 +1,251 @@
+"""Files of a report and of a run: report.md, report.html, summary.txt, history.json, topics.csv.
+
+Pure functions from models to text; no clock, no writing. Equal inputs give equal bytes. Reading
+and cleaning Markdown is `markdown_text.py`; the reader's pages are `reading.py` and `run_pages.py`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from prefect_llm_reports.tasks.contract.reports import BatchResult, History, Refined
+from prefect_llm_reports.tasks.pages.page import page
+from prefect_llm_reports.tasks.templates.sandbox import Html
+from prefect_llm_reports.tasks.text.cleaning import CACHED_CHARS, cleaned
+from prefect_llm_reports.tasks.text.markdown import (
+    Heading,
+    escaped,
+    html_of,
+    one_line,
+    well_formed,
+)
+
+CONTENTS_SECTIONS, CONTENTS_WORDS = 5, 1200
+WORDS_A_MINUTE = 230
+OFFLINE_BANNER = "Written by the offline rule-based engine, no language model"
+STOPPED = {
+    "accepted": "Accepted: the score reached the threshold",
+    "iterations_exhausted": "All critique rounds used; the best draft is shown",
+    "plateau": "Scores stopped rising; the best draft is shown",
+    "budget_exhausted": "The budget was used up; the best draft is shown",
+}
+CSV_COLUMNS = (
+    "topic",
+    "slug",
+    "status",
+    "score",
+    "iterations",
+    "stop_reason",
+    "cost_usd",
+    "input_tokens",
+    "output_tokens",
+    "directory",
+    "error",
+)
+_FORMULA, _BLANKS = frozenset("=+-@"), frozenset("\t\r\n")
+
+
+# One report
+
+
+def report_markdown(refined: Refined, *, offline: bool) -> str:
+    """Write report.md: front matter, then the best draft, with contents when it is long."""
+    report = cleaned(refined.winner.text, refined.topic.title)
+    title = _title(report.headings, refined)
+    head: dict[str, Any] = {
+        "title": title,
+        "topic": one_line(refined.topic.title),
+        "score": refined.winner.score,
+        "iterations": refined.iterations,
+        "stop_reason": refined.stop_reason,
+        "models": [one_line(model) for model in _models(refined)],
+    }
+    created = _moment(refined.created)
+    if created:
+        head["created"] = created.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if offline:
+        head["offline"] = True
+    return f"---\n{_yaml(head)}---\n\n{_with_contents(report.text, report.headings)}"
+
+
+def _yaml(head: dict[str, Any]) -> str:
+    """As YAML, by libyaml where it is installed; that would escape emoji, and ours would not."""
+    plain = max("".join(map(str, head.values()))) <= "\uffff"
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper) if plain else yaml.SafeDumper
+    return yaml.dump(head, Dumper=dumper, sort_keys=False, allow_unicode=True, width=2**20)
+
+
+def report_html(
+    refined: Refined, summary: str, *, offline: bool, templates: str | None = None
+) -> str:
+    """Write report.html: one page that needs no network and no script.
+
+    Args:
+        refined: The report.
+        summary: Its executive summary.
+        offline: Whether the embedded engine wrote it.
+        templates: Folder of the user's own templates.
+    """
+    return page("report", report_values(refined, summary, offline=offline), templates)
+
+
+def report_values(refined: Refined, summary: str, *, offline: bool) -> dict[str, Any]:
+    """What the pages of one report show."""
+    report = cleaned(refined.winner.text, refined.topic.title)
+    title, topic = _title(report.headings, refined), one_line(refined.topic.title)
+    created = _moment(refined.created)
+    return {
+        "title": title,
+        "topic": "" if topic.casefold() == title.casefold() else topic,
+        "summary": _paragraphs(summary),
+        "body": Html(_body(refined.winner.text, refined.topic.title)),
+        "sections": [
+            {"level": h.level, "text": h.text, "anchor": h.anchor}
+            for h in report.headings
+            if h.level in (2, 3)
+        ],
+        "minutes": max(1, round(len(report.text.split()) / WORDS_A_MINUTE)),
+        "score": score_text(refined.winner.score),
+        "scores": score_rows(refined),
+        "iterations": refined.iterations,
+        "stopped": STOPPED[refined.stop_reason],
+        "models": [one_line(model) for model in _models(refined)],
+        "created": moment_text(created),
+        "created_iso": f"{created:%Y-%m-%dT%H:%M:%SZ}" if created else "",
+        "banner": OFFLINE_BANNER if offline else "",
+    }
+
+
+def summary_text(text: str) -> str:
+    """Write summary.txt: plain paragraphs, one blank line between them."""
+    return "\n\n".join(_paragraphs(text)) + "\n"
+
+
+def history_json(refined: Refined) -> str:
+    """Write history.json: every draft with its score and the critique it got."""
+    history = History(
+        topic=refined.topic,
+        drafts=refined.drafts,
+        best=refined.best,
+        stop_reason=refined.stop_reason,
+        candidates=refined.candidates,
+    ).model_dump(mode="json", exclude=None if refined.candidates else {"candidates"})
+    return well_formed(json.dumps(history, ensure_ascii=False, indent=2)) + "\n"
+
+
+# A run
+
+
+def topics_csv(result: BatchResult) -> str:
+    """Write topics.csv: one row a topic, and no cell that a spreadsheet would calculate."""
+    out = io.StringIO(newline="")
+    rows = csv.writer(out, lineterminator="\r\n")
+    rows.writerow(CSV_COLUMNS)
+    for report in result.reports:
+        error = report.error
+        cells = (
+            report.topic,
+            report.slug,
+            report.status,
+            "" if report.score is None else score_text(report.score),
+            report.iterations,
+            report.stop_reason or "",
+            "unknown" if report.cost_usd is None else format(report.cost_usd, "f"),
+            report.usage.input_tokens,
+            report.usage.output_tokens,
+            report.directory or "",
+            f"{error.kind}: {error.message}" if error else "",
+        )
+        rows.writerow([_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+    return out.getvalue()
+
+
+# Parts
+
+
+def _cell(text: str) -> str:
+    """Disarm a spreadsheet formula, also behind spaces, invisible or full-width characters."""
+    text = text.replace("\0", "")
+    seen = unicodedata.normalize("NFKC", text)
+    seen = "".join(c for c in seen if c in "\t\r\n" or unicodedata.category(c)[0] != "C")
+    armed = seen[:1] in _BLANKS or seen.lstrip()[:1] in _FORMULA
+    return ("'" if armed else "") + well_formed(text)
+
+
+def _title(headings: Sequence[Heading], refined: Refined) -> str:
+    found = next((h.text for h in headings if h.level == 1), "")
+    return one_line(found) or one_line(refined.topic.title)
+
+
+def _models(refined: Refined) -> list[str]:
+    return sorted({step.model for step in refined.steps})
+
+
+def _moment(created: int) -> datetime | None:
+    return datetime.fromtimestamp(created, UTC) if 0 < created < 253_402_300_800 else None
+
+
+def _paragraphs(text: str) -> list[str]:
+    blocks = re.split(r"\n[ \t]*(?:\n[ \t]*)+", well_formed(text).strip())
+    return [" ".join(block.split()) for block in blocks if block.strip()]
+
+
+def _with_contents(text: str, headings: Sequence[Heading]) -> str:
+    sections = [h for h in headings if h.level == 2]
+    if len(sections) < CONTENTS_SECTIONS or len(text.split()) <= CONTENTS_WORDS:
+        return text
+    listed = "\n".join(f"- [{escaped(h.text)}](#{h.anchor})" for h in sections)
+    lines = text.split("\n")
+    at = next((i for i, line in enumerate(lines) if line.startswith("# ")), None)
+    if at is None:
+        return text
+    rest = "\n".join(lines[at + 1 :]).lstrip("\n")
+    return "\n".join(lines[: at + 1]) + f"\n\n**Contents**\n\n{listed}\n\n{rest}"
+
+
+def score_rows(refined: Refined) -> list[dict[str, Any]]:
+    """The drafts with their scores, as pages list them."""
+    return [
+        {
+            "number": draft.number,
+            "score": "not scored" if draft.score is None else score_text(draft.score),
+            "width": round(min(10.0, max(0.0, draft.score or 0.0)) * 10, 1),
+            "best": draft.number == refined.best,
+            "remark": one_line(draft.critique.summary) if draft.critique else "",
+        }
+        for draft in refined.drafts
+    ]
+
+
+def score_text(score: float | None) -> str:
+    """A score as people read it."""
+    return "-" if score is None else f"{score:.1f}".removesuffix(".0")
+
+
+def moment_text(moment: datetime | None) -> str:
+    """A moment as people read it; empty when it is not known."""
+    if moment is None:
+        return ""
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"{known.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _body(text: str, title: str) -> str:
+    return (_body_cached if len(text) <= CACHED_CHARS else _body_of)(text, title)
+
+
+def _body_of(text: str, title: str) -> str:
+    return html_of(cleaned(text, title), with_title=False)
+
+
+_body_cached = lru_cache(maxsize=8)(_body_of)

@@ -1,0 +1,231 @@
+"""report.docx: a report for word processors, by python-docx; its only importer.
+
+python-docx comes with the extra `docx`: import this module only when a report.docx is wanted.
+
+Built-in styles only, so that a house template restyles it at once. Nothing in it is loaded from
+elsewhere when it is opened; links are followed only by whoever clicks them.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import docx
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.oxml import OxmlElement  # pyright: ignore[reportUnknownVariableType]
+from docx.oxml.ns import qn
+from docx.shared import Mm, Pt, RGBColor
+from docx.text.run import Run as Written
+
+from prefect_llm_reports.tasks.contract.errors import FormatFailed
+from prefect_llm_reports.tasks.pages.document import Document, Part, Run
+
+MAX_PARTS = 20_000
+"""A report with more paragraphs and cells is not written: it would take minutes."""
+
+_BULLETS = ("List Bullet", "List Bullet 2", "List Bullet 3")
+_NUMBERS = ("List Number", "List Number 2", "List Number 3")
+_FONT_STYLES = {"strong": "bold", "em": "italic", "s": "strike", "sup": "superscript"}
+_CONTINUED = ("List Continue", "List Continue 2", "List Continue 3")
+_EPOCH = datetime(1980, 1, 1, tzinfo=UTC)
+_INK, _SOFT, _ACCENT = "20242A", "59616C", "1B5E8C"
+
+
+def docx_of(document: Document) -> bytes:
+    """Write a document for word processors; equal documents give equal bytes.
+
+    Raises:
+        FormatFailed: It has too many parts.
+    """
+    if _count(document.parts) > MAX_PARTS:
+        raise FormatFailed(
+            f"report.docx: the report has more than {MAX_PARTS:,} parts; use the other formats"
+        )
+    return _Writer(document).bytes()
+
+
+def _count(parts: Sequence[Part]) -> int:
+    return sum(1 + sum(map(len, part.rows)) + _count(part.parts) for part in parts)
+
+
+class _Writer:
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.file: Any = docx.Document()
+        self._dress()
+        self._head()
+        for part in document.parts:
+            self._write(part)
+        closing = self.file.add_paragraph()
+        closing.paragraph_format.space_before = Pt(18)
+        self._styled(closing.add_run(document.closing), size=9, color=_SOFT)
+
+    def bytes(self) -> bytes:
+        """The file, without the time of its making."""
+        made = io.BytesIO()
+        self.file.save(made)
+        plain = io.BytesIO()
+        with zipfile.ZipFile(made) as saved, zipfile.ZipFile(plain, "w") as files:
+            for name in saved.namelist():
+                entry = zipfile.ZipInfo(name, _EPOCH.timetuple()[:6])
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                files.writestr(entry, saved.read(name))
+        return plain.getvalue()
+
+    def _dress(self) -> None:
+        about = self.file.core_properties
+        created = datetime.fromtimestamp(self.document.created, UTC)
+        about.title, about.author, about.comments = self.document.title[:255], "", ""
+        about.last_modified_by, about.revision = "", 1
+        about.created = about.modified = max(created, _EPOCH).replace(tzinfo=None)
+        normal = self.file.styles["Normal"]
+        normal.font.size = Pt(11)
+        normal.paragraph_format.space_after = Pt(7)
+        normal.paragraph_format.line_spacing = 1.15
+        for level in range(1, 7):
+            style = self.file.styles[f"Heading {level}"]
+            style.font.color.rgb = RGBColor.from_string(_INK if level < 4 else _SOFT)
+        for section in self.file.sections:
+            section.page_width, section.page_height = Mm(210), Mm(297)
+            section.left_margin = section.right_margin = Mm(25)
+            section.top_margin = section.bottom_margin = Mm(25)
+            self._number_pages(section.footer.paragraphs[0])
+
+    def _number_pages(self, paragraph: Any) -> None:
+        paragraph.alignment = 2
+        for words in ("PAGE", " / ", "NUMPAGES"):
+            run = self._styled(paragraph.add_run(), size=9, color=_SOFT)
+            if words.isupper():
+                field = _element("w:instrText")
+                field.text = words
+                begin, end = (_element("w:fldChar", fldCharType=kind) for kind in ("begin", "end"))
+                run.element.extend([begin, field, end])
+            else:
+                run.text = words
+
+    def _head(self) -> None:
+        document = self.document
+        if document.banner:
+            banner = self.file.add_paragraph()
+            self._styled(banner.add_run(document.banner), size=10, color="74500A").bold = True
+        self.file.add_paragraph(document.title, style="Title")
+        if document.topic:
+            self.file.add_paragraph(document.topic, style="Subtitle")
+        facts = self.file.add_paragraph()
+        self._styled(facts.add_run("  ·  ".join(document.facts)), size=10, color=_SOFT)
+        if document.summary:
+            self.file.add_paragraph("Summary", style="Heading 1")
+            for paragraph in document.summary:
+                self.file.add_paragraph(paragraph)
+
+    def _write(self, part: Part, *, style: str | None = None, depth: int = 0) -> None:
+        match part.kind:
+            case "paragraph":
+                self._words(self.file.add_paragraph(style=style), part.runs)
+            case "heading":
+                heading = self.file.add_paragraph(style=f"Heading {max(1, part.level - 1)}")
+                self._words(heading, part.runs)
+            case "code":
+                self._code(part)
+            case "rule":
+                rule = self.file.add_paragraph("⁂")
+                rule.alignment = 1
+            case "quote":
+                for inner in part.parts:
+                    self._write(inner, style=style or "Quote", depth=depth)
+            case "list":
+                self._list(part, depth)
+            case "item":
+                pass  # its list writes it
+            case "table":
+                self._table(part)
+
+    def _list(self, part: Part, depth: int) -> None:
+        level = min(depth, 2)
+        number = self._numbered(level, part.start) if part.start is not None else None
+        style = (_BULLETS if number is None else _NUMBERS)[level]
+        for item in part.parts:
+            first = True
+            for inner in item.parts or [Part("paragraph")]:
+                if inner.kind != "paragraph":
+                    self._write(inner, depth=depth + 1)
+                    continue
+                paragraph = self.file.add_paragraph(style=style if first else _CONTINUED[level])
+                paragraph.paragraph_format.space_after = Pt(3)
+                if first and number is not None:
+                    properties = paragraph.paragraph_format.element.get_or_add_pPr()
+                    properties.get_or_add_numPr().get_or_add_numId().val = number
+                if first and item.checked is not None:
+                    paragraph.add_run("☑ " if item.checked else "☐ ")
+                self._words(paragraph, inner.runs)
+                first = False
+
+    def _numbered(self, level: int, start: int) -> int:
+        """A numbering of its own for one list, which begins where the list does."""
+        numbering = self.file.part.numbering_part.element
+        used = self.file.styles[_NUMBERS[level]].element.pPr.numPr.numId.val
+        abstract = numbering.num_having_numId(used).abstractNumId.val
+        made = numbering.add_num(abstract)
+        made.add_lvlOverride(ilvl=0).add_startOverride(start)
+        return made.numId
+
+    def _code(self, part: Part) -> None:
+        paragraph = self.file.add_paragraph()
+        paragraph.paragraph_format.line_spacing = 1.0
+        shade = _element("w:shd", val="clear", color="auto", fill="F5F3ED")
+        paragraph.paragraph_format.element.get_or_add_pPr().append(shade)
+        self._styled(paragraph.add_run(part.text), size=9).font.name = "Consolas"
+
+    def _table(self, part: Part) -> None:
+        columns = max(map(len, part.rows), default=0)
+        if not columns:
+            return
+        table = self.file.add_table(rows=0, cols=columns, style="Light Grid Accent 1")
+        for row in part.rows:
+            cells = table.add_row().cells
+            for cell, runs, side in zip(cells, row, part.aligned, strict=False):
+                paragraph = cell.paragraphs[0]
+                paragraph.paragraph_format.space_after = Pt(2)
+                paragraph.alignment = {"center": 1, "right": 2}.get(side)
+                self._words(paragraph, runs)
+        self.file.add_paragraph().paragraph_format.space_after = Pt(4)
+
+    def _words(self, paragraph: Any, runs: Sequence[Run]) -> None:
+        for run in runs:
+            written = self._linked(paragraph, run.link) if run.link else paragraph.add_run()
+            written.text = run.text
+            font = written.font
+            for style, name in _FONT_STYLES.items():
+                if style in run.styles:
+                    setattr(font, name, True)
+            if "code" in run.styles:
+                font.name, font.size = "Consolas", Pt(10)
+
+    @staticmethod
+    def _linked(paragraph: Any, address: str) -> Any:
+        kind = RELATIONSHIP_TYPE.HYPERLINK
+        link = _element("w:hyperlink")
+        link.set(qn("r:id"), paragraph.part.relate_to(address, kind, is_external=True))
+        paragraph.paragraph_format.element.append(link)
+        written = Written(link.add_r(), paragraph)
+        written.font.underline = True
+        written.font.color.rgb = RGBColor.from_string(_ACCENT)
+        return written
+
+    @staticmethod
+    def _styled(run: Any, *, size: float, color: str | None = None) -> Any:
+        run.font.size = Pt(size)
+        if color:
+            run.font.color.rgb = RGBColor.from_string(color)
+        return run
+
+
+def _element(name: str, **attributes: str) -> Any:
+    element = cast(Any, OxmlElement(name))
+    for attribute, value in attributes.items():
+        element.set(qn(f"w:{attribute}"), value)
+    return element

@@ -1,0 +1,50 @@
+"""A panel of critics: several critiques of one draft, merged into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, median
+from typing import Literal
+
+from prefect_llm_reports.tasks.contract.reports import CriticOpinion, PanelCritique
+
+PanelMerge = Literal["mean", "median", "minimum", "weighted"]
+
+
+def merged_critique(
+    opinions: Sequence[CriticOpinion], how: PanelMerge, missing: Sequence[str] = ()
+) -> PanelCritique:
+    """Merge what the critics of a panel said of one draft.
+
+    The score is rounded to two decimals. Improvements name their critic; those of the critic with
+    the lowest score come first, since they hold the draft back most.
+
+    Args:
+        opinions: At least one, in the order of the panel.
+        how: How the scores become one.
+        missing: Critics that gave no judgement.
+    """
+    scores = [opinion.critique.score for opinion in opinions]
+    match how:
+        case "mean":
+            score = fmean(scores)
+        case "median":
+            score = float(median(scores))
+        case "minimum":
+            score = float(min(scores))
+        case "weighted":
+            score = fmean(scores, [opinion.weight for opinion in opinions])
+    strictest = sorted(opinions, key=lambda opinion: opinion.critique.score)
+    spread = max(scores) - min(scores)
+    said = [f"{o.name} ({o.critique.score}): {o.critique.summary}" for o in opinions]
+    if spread >= 3:
+        said.append(f"The critics disagree: scores from {min(scores)} to {max(scores)}.")
+    return PanelCritique(
+        score=round(score, 2),
+        strengths=[f"{o.name}: {point}" for o in opinions for point in o.critique.strengths],
+        improvements=[f"{o.name}: {point}" for o in strictest for point in o.critique.improvements],
+        summary=" ".join(said),
+        critics=tuple(opinions),
+        missing=tuple(missing),
+        disagreement=float(spread),
+    )

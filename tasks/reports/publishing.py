@@ -1,0 +1,210 @@
+"""Publishing: result directories and the pages of a run, written where the output is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import task
+from prefect.runtime import flow_run
+
+from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
+from prefect_llm_reports.tasks.contract.calls import StepRecord
+from prefect_llm_reports.tasks.contract.records import (
+    BATCH,
+    MANIFEST,
+    OFFLINE,
+    SUMS,
+    FileEntry,
+    Usage,
+)
+from prefect_llm_reports.tasks.contract.reports import BatchResult, ChangeCount, Manifest, Refined
+from prefect_llm_reports.tasks.pages.reader import reader_page
+from prefect_llm_reports.tasks.pages.report import (
+    history_json,
+    report_html,
+    report_markdown,
+    summary_text,
+    topics_csv,
+)
+from prefect_llm_reports.tasks.pages.runs import run_page
+from prefect_llm_reports.tasks.reports.questions import Plan
+from prefect_llm_reports.tasks.results.index import publish_index
+from prefect_llm_reports.tasks.results.manifests import (
+    known_sum,
+    package_versions,
+    pretty_json,
+    published_already,
+)
+from prefect_llm_reports.tasks.storage.places import Place
+from prefect_llm_reports.tasks.text.changes import Changes, Earlier, changes_markdown, compared
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A finished report and what its manifest says about how it was made."""
+
+    refined: Refined
+    summary: str
+    steps: tuple[StepRecord, ...]
+    plan: Plan
+    run_id: str
+    earlier: Earlier | None = None
+    """The last report on the topic before this one."""
+
+    documents: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Files of optional formats, by name."""
+
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def offline(self) -> bool:
+        """Whether the embedded engine wrote it."""
+        return self.plan.model == OFFLINE
+
+    def files(
+        self,
+        markdown: str,
+        html: str,
+        changes: Changes,
+        *,
+        created: datetime,
+        flow_run_id: str | None,
+    ) -> dict[str, bytes]:
+        """The files of the result directory, the manifest last.
+
+        Args:
+            markdown: Text of report.md.
+            html: Text of report.html.
+            changes: What changed since the last report on the topic.
+            created: When the directory is written, UTC.
+            flow_run_id: The Prefect flow run.
+        """
+        refined = self.refined
+        said = changes_markdown(changes, refined.topic.title, refined.winner.score)
+        files = {
+            "report.md": markdown.encode(),
+            "report.html": html.encode(),
+            "summary.txt": summary_text(self.summary).encode(),
+            "history.json": history_json(refined).encode(),
+            "changes.md": said.encode(),
+            **self.documents,
+        }
+        page = reader_page(
+            refined,
+            self.summary,
+            markdown,
+            changes,
+            {name: len(body) for name, body in files.items()},
+            offline=self.offline,
+            templates=self.plan.options.templates,
+        )
+        files["index.html"] = page.encode()
+        manifest = Manifest(
+            topic=refined.topic,
+            slug=refined.topic.slug,
+            score=refined.winner.score,
+            iterations=refined.iterations,
+            stop_reason=refined.stop_reason,
+            offline=self.offline,
+            options=chosen_options(self.plan),
+            steps=list(self.steps),
+            usage=sum((s.usage for s in self.steps if s.usage), Usage()),
+            cost_usd=known_sum([s.cost_usd for s in self.steps]),
+            flow_run_id=flow_run_id,
+            packages=package_versions(),
+            created=created,
+            files=[FileEntry.of(name, body) for name, body in files.items()],
+            warnings=list(self.warnings),
+        )
+        return {**files, MANIFEST: pretty_json(manifest)}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A result directory that is there: its full name, its files, and what changed since."""
+
+    directory: str
+    files: tuple[FileEntry, ...]
+    changes: ChangeCount
+
+
+def chosen_options(plan: Plan) -> dict[str, Any]:
+    """The plan as the manifest records it: what was asked for, defaults left out."""
+    return {
+        **plan.model_dump(mode="json", exclude={"options"}),
+        **plan.options.model_dump(mode="json", exclude_defaults=True),
+    }
+
+
+@task(task_run_name="{publication.refined.topic.slug} / publish", **LOCAL_STEP)
+async def publish_report(
+    publication: Publication, place: Place, markdown: str, html: str
+) -> Published:
+    """Write one result directory, whole or not at all, and say what is in it."""
+    return await write_report(publication, place, markdown, html)
+
+
+async def write_report(
+    publication: Publication, place: Place, markdown: str = "", html: str = ""
+) -> Published:
+    """Write one result directory, whole or not at all, and say what is in it.
+
+    What is not formatted yet is formatted here.
+    """
+    refined, offline = publication.refined, publication.offline
+    templates = publication.plan.options.templates
+    markdown = markdown or report_markdown(refined, offline=offline)
+    changes = compared(publication.earlier, markdown)
+    files = publication.files(
+        markdown,
+        html or report_html(refined, publication.summary, offline=offline, templates=templates),
+        changes,
+        created=datetime.now(UTC),
+        flow_run_id=flow_run.get_id(),
+    )
+    folder = f"{publication.run_id}/{refined.topic.slug}"
+    entries = [FileEntry.of(name, body) for name, body in files.items()]
+    if not await asyncio.to_thread(place.publish, folder, files, MANIFEST):
+        _, entries = await asyncio.to_thread(published_already, place, folder)
+    return Published(place.path(folder), tuple(entries), changes.count)
+
+
+def publish_topics(place: Place, result: BatchResult) -> None:
+    """Write topics.csv: what has become of each topic so far."""
+    place.write(f"{result.run_id}/topics.csv", topics_csv(result).encode("utf-8-sig"))
+
+
+def publish_run(
+    place: Place,
+    result: BatchResult,
+    published: Mapping[str, Sequence[FileEntry]],
+    templates: str | None = None,
+) -> None:
+    """Write the pages of a finished run; batch.json comes last and marks it as finished.
+
+    Args:
+        place: Where runs are kept.
+        result: What became of the run.
+        published: Files of the result directories, by slug.
+        templates: Folder of the user's own page templates.
+    """
+    pages = {
+        "topics.csv": topics_csv(result).encode("utf-8-sig"),
+        "index.html": run_page(result, templates).encode(),
+    }
+    batch = pretty_json(result)
+    listed = {
+        **{f"{slug}/{entry.name}": entry for slug in published for entry in published[slug]},
+        **{name: FileEntry.of(name, body) for name, body in {**pages, BATCH: batch}.items()},
+    }
+    sums = "".join(f"{entry.sha256}  {name}\n" for name, entry in sorted(listed.items()))
+    for name, body in {**pages, SUMS: sums.encode(), BATCH: batch}.items():
+        place.write(f"{result.run_id}/{name}", body)
+    publish_index(place, result.run_id, templates)

@@ -1,0 +1,189 @@
+"""The questions a report is made of: which prompt, which model, which form, for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from prefect_llm_reports.tasks.calls.judging import verdict_form
+from prefect_llm_reports.tasks.calls.prompts import (
+    critic_prompt,
+    judge_prompt,
+    reviser_prompt,
+    summarizer_prompt,
+    writer_prompt,
+)
+from prefect_llm_reports.tasks.contract.calls import Ask, Message
+from prefect_llm_reports.tasks.contract.errors import (
+    BudgetExhausted,
+)
+from prefect_llm_reports.tasks.contract.options import Critic, ReportOptions
+from prefect_llm_reports.tasks.contract.records import OFFLINE, Record
+from prefect_llm_reports.tasks.contract.reports import Critique, PanelCritique, Topic
+from prefect_llm_reports.tasks.llm.answer_forms import model_form
+from prefect_llm_reports.tasks.llm.budget import OverBudget
+from prefect_llm_reports.tasks.llm.session import current_session
+
+
+class Plan(Record):
+    """How the reports of one batch are made; the same for all its topics."""
+
+    endpoint: str
+    model: str
+    max_iterations: int
+    quality_threshold: float
+    options: ReportOptions
+
+
+CRITIQUE = model_form(Critique)
+"""The form that a critic must answer in."""
+
+
+BEST_DRAFT = (
+    "Which draft is the best start for a report that readers rely on? Clarity, structure, depth,"
+    " accuracy and engagement count alike; what could be mended easily counts little."
+)
+
+
+def _ask(
+    plan: Plan,
+    topic: Topic,
+    step: str,
+    iteration: int,
+    messages: tuple[Message, ...],
+    part: str = "",
+    **more: Any,
+) -> Ask:
+    options = plan.options
+    where = [topic.slug, str(iteration) if iteration else "", step, part]
+    asked: dict[str, Any] = {
+        "endpoint": plan.endpoint,
+        "model": options.models(plan.model)[step],
+        "max_output_tokens": options.max_output_tokens,
+        "temperature": options.temperature,
+        **more,
+    }
+    if plan.model == OFFLINE:
+        asked["model"] = OFFLINE
+    label = " / ".join(filter(None, where))
+    return Ask(step=step, label=label, item=topic.slug, messages=messages, **asked)
+
+
+def draft_ask(plan: Plan, topic: Topic, candidate: int = 1) -> Ask:
+    """Ask for a first draft; of several candidates only the first is needed."""
+    variant = "" if candidate == 1 else str(candidate)
+    return _ask(
+        plan,
+        topic,
+        "draft",
+        0,
+        writer_prompt(topic, plan.options, variant),
+        part=f"candidate {candidate}" if plan.options.candidates > 1 else "",
+        variant=variant,
+        needed=candidate == 1,
+    )
+
+
+def judge_ask(plan: Plan, topic: Topic, drafts: Sequence[str], turn: int) -> Ask:
+    """Ask a judge to compare first drafts, in the order given."""
+    form = verdict_form(len(drafts))
+    options = plan.options
+    task = (
+        f"A report of about {options.length_words} words in {options.language} for"
+        f" {options.audience}.\nTopic: {topic.title}"
+    )
+    if topic.guidance:
+        task += f"\nPoints to cover: {topic.guidance}"
+    return _ask(
+        plan,
+        topic,
+        "judge",
+        0,
+        judge_prompt(BEST_DRAFT, task, drafts),
+        part=f"order {turn}",
+        output_name="verdict",
+        output_schema=form.schema,
+        accept=form.accept,
+        needed=False,
+    )
+
+
+def critique_ask(
+    plan: Plan, topic: Topic, iteration: int, draft: str, critic: Critic | None = None
+) -> Ask:
+    """Ask for a critique of a draft; without the first one no draft can be published.
+
+    Args:
+        plan: The batch's models and options.
+        topic: What the report is about.
+        iteration: Which round of critique this is, 1-based.
+        draft: The text to judge.
+        critic: The member of the panel who is asked; None: the only critic.
+    """
+    asked: dict[str, Any] = {"model": critic.model} if critic and critic.model else {}
+    return _ask(
+        plan,
+        topic,
+        "critique",
+        iteration,
+        critic_prompt(topic, plan.options, draft, critic),
+        part=critic.name if critic else "",
+        **asked,
+        output_name="critique",
+        output_schema=CRITIQUE.schema,
+        accept=CRITIQUE.accept,
+        needed=iteration == 1,
+    )
+
+
+def revise_ask(
+    plan: Plan,
+    topic: Topic,
+    iteration: int,
+    draft: str,
+    critique: Critique | PanelCritique,
+    setbacks: Sequence[Critique | PanelCritique],
+) -> Ask:
+    """Ask for a revision of the best draft so far, by its critique."""
+    against = "\n".join(c.model_dump_json(include={"improvements", "summary"}) for c in setbacks)
+    judged = critique.model_dump_json(indent=1, include=set(Critique.model_fields))
+    return _ask(
+        plan,
+        topic,
+        "revise",
+        iteration,
+        reviser_prompt(topic, plan.options, draft, judged, against),
+        needed=False,
+    )
+
+
+def summary_ask(plan: Plan, topic: Topic, report: str) -> Ask:
+    """Ask for the executive summary of the finished report."""
+    return _ask(plan, topic, "summary", 0, summarizer_prompt(topic, plan.options, report))
+
+
+BYTES_A_WORD = 12
+"""Generous estimate for reserving money for calls on a draft that is not there yet."""
+
+
+async def set_aside(plan: Plan, topic: Topic) -> None:
+    """Set money aside for the calls that a report cannot be published without.
+
+    Raises:
+        BudgetExhausted: What is left does not suffice; no call is made for this report.
+    """
+    session = current_session()
+    if session.budget.limit is None:
+        return
+    text = "x" * (BYTES_A_WORD * plan.options.length_words)
+    asks = [draft_ask(plan, topic), summary_ask(plan, topic, text)]
+    asks += [critique_ask(plan, topic, 1, text, c) for c in plan.options.critics or (None,)]
+    amount = sum((session.worst_usd(ask) or Decimal(0) for ask in asks), Decimal(0))
+    try:
+        await session.budget.allow(topic.slug, amount)
+    except OverBudget as over:
+        raise BudgetExhausted(
+            f"not started: a report may take up to {over.wanted:.4f} USD and"
+            f" {max(over.left, Decimal(0)):.4f} of the budget are left; raise the budget to go on"
+        ) from None

@@ -1,0 +1,83 @@
+"""What the result files hold, for programs that read them: JSON Schemas and a column description.
+
+They are made from the models and lie in `templates/schemas`, so that no Python is needed to use
+them. After a change to a model, `python -m tasks.file_schemas` writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from prefect_llm_reports.tasks.contract.records import SCHEMA_VERSION
+from prefect_llm_reports.tasks.contract.reports import BatchResult, History, Manifest
+from prefect_llm_reports.tasks.pages.report import CSV_COLUMNS
+
+SCHEMAS = Path(__file__).parents[1] / "templates/schemas"
+_MODELS: dict[str, type[BaseModel]] = {
+    "batch": BatchResult,
+    "history": History,
+    "manifest": Manifest,
+}
+_COLUMNS: dict[str, tuple[str, str]] = {
+    "topic": ("string", "What the report is about, as it was asked for."),
+    "slug": ("string", "Name of the report's folder within the run."),
+    "status": ("string", "published, failed or not_started."),
+    "score": ("number", "Score of the published draft, 1 to 10; empty: none."),
+    "iterations": ("integer", "Critique rounds that were made."),
+    "stop_reason": ("string", "Why refinement ended; empty: it did not come to an end."),
+    "cost_usd": ("string", "US dollars spent on the report in this run, or unknown."),
+    "input_tokens": ("integer", "Tokens sent to models in this run."),
+    "output_tokens": ("integer", "Tokens received from models in this run."),
+    "directory": ("string", "Full name of the result directory; empty: not published."),
+    "error": ("string", "Kind and message of what went wrong; empty: nothing."),
+}
+
+
+def schema_files() -> dict[str, str]:
+    """The text of every file in `templates/schemas`, by name."""
+    found = {f"{name}.schema.json": _schema(name, model) for name, model in _MODELS.items()}
+    found["topics.table.json"] = {
+        "name": "topics",
+        "path": "topics.csv",
+        "encoding": "utf-8",
+        "description": "One row a topic, in input order, after a header and a byte order mark. A"
+        " text that a spreadsheet would calculate begins with an apostrophe.",
+        "dialect": {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "header": True},
+        "schema": {
+            "fields": [
+                {"name": name, "type": _COLUMNS[name][0], "description": _COLUMNS[name][1]}
+                for name in CSV_COLUMNS
+            ],
+            "missingValues": [""],
+            "primaryKey": "slug",
+        },
+    }
+    return {
+        name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        for name, content in found.items()
+    }
+
+
+def _schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="serialization")
+    schema["properties"]["schema_version"] = {
+        "const": SCHEMA_VERSION,
+        "description": "Version of this form; a file of another version needs another schema.",
+    }
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$id": f"urn:prefect-llm-reports:{name}:{SCHEMA_VERSION}",
+        **schema,
+        "title": f"{name}.json",
+    }
+
+
+if __name__ == "__main__":
+    SCHEMAS.mkdir(exist_ok=True)
+    for name, text in schema_files().items():
+        (SCHEMAS / name).write_text(text)

@@ -1,0 +1,100 @@
+"""A run's place in Prefect and in the output: flow run, name, task runner, directory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Any, cast
+
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.runtime import flow_run
+from prefect.task_runners import TaskRunner
+from prefect.transactions import BaseTransaction
+
+from prefect_llm_reports.tasks.contract.run_forms import Lines
+from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
+from prefect_llm_reports.tasks.text.markdown import one_line
+
+NAME_LENGTH = 60
+"""Characters of a topic in the name of its run."""
+
+
+def flow_run_here() -> FlowRun:
+    """The run that calls this."""
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    return context.flow_run
+
+
+def runner_here() -> TaskRunner[Any]:
+    """The runner of the tasks of the run that calls this."""
+    context = FlowRunContext.get()
+    assert context is not None
+    return context.task_runner
+
+
+def run_context() -> tuple[FlowRun, EventLoopTaskRunner]:
+    """The run that calls this, and the runner of its tasks."""
+    runner = runner_here()
+    assert isinstance(runner, EventLoopTaskRunner)
+    return flow_run_here(), runner
+
+
+@contextmanager
+def outside_of_tasks() -> Generator[None]:
+    """Let a flow that a task starts be a flow like any other.
+
+    Below a task, Prefect takes results, locks and logs for that task's own, and keeps no result
+    before the task has ended.
+    """
+    with ExitStack() as restored:
+        for context in (TaskRunContext, BaseTransaction):
+            current: ContextVar[Any] = context.__var__
+            restored.callback(current.reset, current.set(None))
+        yield
+
+
+def of_a_deployment() -> bool:
+    """Whether this run was started from a deployment, and nobody waits for what it returns."""
+    return flow_run_here().deployment_id is not None
+
+
+def report_run_name() -> str:
+    """What a batch of reports is called in the UI: its first topic, how many more, the model."""
+    given: Any = flow_run.get_parameters()
+    titles = [_title(topic) for topic in Lines.split(given.get("topics")) or ()]
+    return _run_name(titles, given.get("topics_file"), given.get("model"))
+
+
+def branches_run_name() -> str:
+    """What a run of branches is called in the UI: its first input, how many more, the model."""
+    given: Any = flow_run.get_parameters()
+    several = Lines.split(given.get("queries")) or ()
+    queries = [given["query"]] if "query" in given else several
+    texts = [query if isinstance(query, str) else _values(query) for query in queries]
+    return _run_name(texts, given.get("queries_file"), given.get("model"))
+
+
+def _title(topic: Any) -> str:
+    if isinstance(topic, str):
+        return topic
+    given: Any = topic
+    return str(given.get("title") if isinstance(topic, dict) else given.title)
+
+
+def _values(query: Any) -> str:
+    fields = cast("dict[str, Any]", query if isinstance(query, dict) else dict(query))
+    return ", ".join(map(str, fields.values()))
+
+
+def _run_name(items: list[str], file: str | None, model: str | None) -> str:
+    first = one_line(items[0]) if items else ""
+    if len(first) > NAME_LENGTH:
+        first = f"{first[: NAME_LENGTH - 1]}…"
+    more = f"{len(items) - 1} more" if len(items) > 1 else ""
+    file = file.rpartition("/")[2] if file else ""
+    what = " + ".join(part for part in (first, more, file) if part) or "nothing"
+    return f"{what} · {model}" if model else what

@@ -1,0 +1,27 @@
+"""A batch over many workers.
+
+Here: orders for parts of a batch, the workers that take them, the desk where they report, and how
+the parts become one result. Not here: what a part does with its topics (`reports`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect_llm_reports.tasks import lazily
+
+if TYPE_CHECKING:
+    from prefect_llm_reports.tasks.shards.batch import ShardedRun, shards_of
+    from prefect_llm_reports.tasks.shards.run import ShardRun, read_order
+
+__all__ = ["ShardRun", "ShardedRun", "read_order", "shards_of"]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "ShardRun": "run",
+        "ShardedRun": "batch",
+        "read_order": "run",
+        "shards_of": "batch",
+    },
+)

@@ -1,0 +1,190 @@
+"""What a batch and its shards tell each other: small files in the run's directory.
+
+An order for each shard, taken back to end it, and a record from each try at it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+
+from pydantic import ValidationError
+
+from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
+from prefect_llm_reports.tasks.contract.records import (
+    SHARDS,
+    Calls,
+    ErrorReport,
+    FileEntry,
+    Record,
+    Usage,
+)
+from prefect_llm_reports.tasks.contract.reports import PaceRecord, ReportResult
+from prefect_llm_reports.tasks.llm.ledger import Ledger, Spending
+from prefect_llm_reports.tasks.shards.orders import ShardOrder
+from prefect_llm_reports.tasks.storage.places import Place
+
+_RUN_ID = re.compile(r"[0-9A-Za-z-]{1,100}")
+_RECORD = re.compile(r"(\d{4})\.[0-9a-f]{32}\.json")
+
+
+class Spent(Record):
+    """What one topic took so far."""
+
+    calls: Calls
+    usage: Usage
+    cost_usd: Decimal | None
+
+    @classmethod
+    def of(cls, spending: Spending) -> Spent:
+        """The spending of one topic."""
+        return cls(calls=spending.calls, usage=spending.usage, cost_usd=spending.cost_usd)
+
+
+class ShardRecord(Record):
+    """What one try at a shard has done so far.
+
+    Attributes:
+        number: Which shard.
+        flow_run: Id of the try's flow run.
+        beat: Grows with every record, so that a silent shard can be told from a slow one.
+        ended: The try has ended by itself; nothing is added any more.
+        stopped: What stopped it early; None: nothing did.
+        files: Files of published reports, by slug.
+    """
+
+    number: int
+    flow_run: str
+    beat: int
+    ended: bool
+    spent: dict[str, Spent]
+    reports: list[ReportResult]
+    files: dict[str, list[FileEntry]]
+    stopped: ErrorReport | None = None
+    pacing: list[PaceRecord]
+    warnings: list[str]
+
+
+class Desk:
+    """The files between a batch and its shards, in the run's directory.
+
+    Args:
+        place: Where runs are kept.
+        run_id: The batch's run.
+
+    Raises:
+        BadInput: No run can have this id.
+    """
+
+    def __init__(self, place: Place, run_id: str) -> None:
+        if not _RUN_ID.fullmatch(run_id):
+            raise BadInput(f"run_id {run_id[:100]!r}: not the name of a run's directory")
+        self.place = place
+        self.folder = f"{run_id}/{SHARDS}"
+        self._ended: dict[str, ShardRecord] = {}
+
+    def give(self, order: ShardOrder) -> None:
+        """Write a shard's order."""
+        self.place.write(self._order(order.number), order.model_dump_json().encode())
+        self.place.write(self._mark(order.number), order.digest.encode())
+
+    def order(self, number: int) -> ShardOrder | None:
+        """A shard's order; None: there is none any more."""
+        body = self.place.read(self._order(number))
+        try:
+            return ShardOrder.model_validate_json(body) if body else None
+        except ValidationError as error:
+            name = self.place.path(self._order(number))
+            first = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise StorageError(f"{name}: not an order of this version: {first}") from None
+
+    def stands(self, order: ShardOrder) -> bool:
+        """Whether an order has been neither taken back nor replaced by one for other work."""
+        return self.place.read(self._mark(order.number)) == order.digest.encode()
+
+    def withdraw(self, numbers: Iterable[int]) -> None:
+        """Take orders back: their shards make no new call, and end."""
+        for number in numbers:
+            self.place.remove(self._mark(number))
+            self.place.remove(self._order(number))
+
+    def put(self, record: ShardRecord) -> None:
+        """Write a try's record."""
+        name = f"{self.folder}/{record.number:04d}.{record.flow_run}.json"
+        self.place.write(name, record.model_dump_json().encode())
+
+    def records(self) -> list[ShardRecord]:
+        """The records of all tries; one that cannot be read is none."""
+        found: list[ShardRecord] = []
+        for name in self.place.names(self.folder):
+            if not _RECORD.fullmatch(name):
+                continue
+            record = self._ended.get(name) or self._read(name)
+            if record:
+                found.append(record)
+                if record.ended:
+                    self._ended[name] = record
+        return found
+
+    def clear(self) -> None:
+        """Remove everything, when the batch has it all."""
+        for name in self.place.names(self.folder, hidden=True):
+            self.place.remove(f"{self.folder}/{name}")
+        self.place.remove(self.folder)
+
+    def _read(self, name: str) -> ShardRecord | None:
+        body = self.place.read(f"{self.folder}/{name}")
+        try:
+            return ShardRecord.model_validate_json(body) if body else None
+        except ValidationError:
+            return None
+
+    def _order(self, number: int) -> str:
+        return f"{self.folder}/{number:04d}.order.json"
+
+    def _mark(self, number: int) -> str:
+        return f"{self.folder}/{number:04d}.stands"
+
+
+def merged_ledger(records: Iterable[ShardRecord]) -> Ledger:
+    """What all tries at all shards took together, by topic and in all."""
+    ledger = Ledger()
+    for record in records:
+        for slug, spent in record.spent.items():
+            for account in (ledger.total, ledger.items[slug]):
+                account.made += spent.calls.made
+                account.cached += spent.calls.cached
+                account.retried += spent.calls.retried
+                account.usage += spent.usage
+                account.unknown = account.unknown or spent.cost_usd is None
+                account.usd += spent.cost_usd or 0
+    return ledger
+
+
+def spent_usd(records: Iterable[ShardRecord], number: int) -> Decimal:
+    """US dollars that all tries at one shard took."""
+    own = [record for record in records if record.number == number]
+    return merged_ledger(own).total.usd
+
+
+def merged_pacing(records: Iterable[ShardRecord], concurrency: int) -> list[PaceRecord]:
+    """How each endpoint was used by all shards together, as far as they can tell."""
+    merged: dict[str, PaceRecord] = {}
+    latest = {record.number: record for record in records}
+    for line in (line for record in latest.values() for line in record.pacing):
+        sofar = merged.get(line.endpoint)
+        if sofar is None:
+            merged[line.endpoint] = line.model_copy(update={"concurrency": concurrency})
+            continue
+        lowest = [low for low in (sofar.lowest, line.lowest) if low is not None]
+        merged[line.endpoint] = PaceRecord(
+            endpoint=line.endpoint,
+            concurrency=concurrency,
+            peak=sofar.peak + line.peak,
+            allowed=sofar.allowed + line.allowed,
+            lowest=min(lowest, default=None),
+            refusals=sofar.refusals + line.refusals,
+            paused_s=max(sofar.paused_s, line.paused_s),
+        )
+    return list(merged.values())

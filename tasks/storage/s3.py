@@ -1,0 +1,238 @@
+"""Files and leases in an S3 bucket, through prefect-aws; its only importer.
+
+Credentials come from boto's own chain for `s3://bucket/prefix`, or from a saved `S3Bucket` block
+for `s3-bucket/NAME`. Any S3-compatible server works that knows conditional writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
+
+from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError, StorageFull
+from prefect_llm_reports.tasks.storage.media_types import media_type
+
+CLIENT_CONFIG: dict[str, Any] = {
+    "connect_timeout": 10,
+    "read_timeout": 60,
+    "retries": {"mode": "standard", "max_attempts": 4},
+    "max_pool_connections": 32,
+}
+"""A server that hangs fails in minutes without these; a slow-down is retried by boto."""
+
+UPLOADS = 16
+"""Uploads at once, of all reports of a run together."""
+
+MARKER_ATTEMPTS = 3
+"""A server may turn away two writers of one object that arrive together (409): try again."""
+
+logger = logging.getLogger(__name__)
+MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+
+
+def error_code(error: ClientError) -> str:
+    """The server's name for what went wrong."""
+    response: Any = error.response
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def said_clearly(doing: str) -> Generator[None]:
+    """Turn boto's errors into ours, which say what to do."""
+    try:
+        yield
+    except ClientError as error:
+        code = error_code(error)
+        if code in ("QuotaExceeded", "EntityTooLarge", "InsufficientStorage", "507"):
+            raise StorageFull(
+                f"disk full while {doing} ({code}); make room and run the same command again"
+            ) from None
+        raise StorageError(
+            f"{doing} failed: {code or 'unknown error'}; check bucket, permissions and server,"
+            " then run the same command again"
+        ) from None
+    except BotoCoreError as error:
+        raise StorageError(
+            f"{doing} failed: {type(error).__name__}; check the S3 server and the credentials,"
+            " then run the same command again"
+        ) from None
+
+
+class S3Place:
+    """A prefix of a bucket.
+
+    Args:
+        client: An S3 client of boto3; it is used by several threads.
+        bucket: The bucket's name.
+        prefix: Prefix of all names, without a slash at its ends; may be empty.
+    """
+
+    on_network = True
+
+    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+        self.client = client
+        self.bucket = bucket
+        self.prefix = f"{prefix}/" if prefix else ""
+        self.where = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._uploads = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
+
+    def path(self, name: str) -> str:
+        """The full name of a file or folder."""
+        return f"s3://{self.bucket}/{self.prefix}{name}"
+
+    def read(self, name: str) -> bytes | None:
+        """The object's bytes; None when there is no such object."""
+        with said_clearly(f"reading {self.path(name)}"):
+            try:
+                found = self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
+                return found["Body"].read()
+            except ClientError as error:
+                if error_code(error) in MISSING:
+                    return None
+                raise
+
+    def write(self, name: str, body: bytes) -> None:
+        """Write a whole object."""
+        with said_clearly(f"writing {self.path(name)}"):
+            self._put(name, body)
+
+    def remove(self, name: str) -> None:
+        """Remove an object; a missing one is fine, and folders are not there once empty."""
+        with said_clearly(f"removing {self.path(name)}"):
+            self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
+
+    def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
+        """Names directly in a folder, sorted; those that begin with a dot only if asked for."""
+        at = f"{self.prefix}{folder}/" if folder else self.prefix
+        found: set[str] = set()
+        with said_clearly(f"listing {self.path(folder)}"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=at, Delimiter="/"
+            )
+            for page in pages:
+                found |= {o["Key"][len(at) :] for o in page.get("Contents", ())}
+                found |= {p["Prefix"][len(at) : -1] for p in page.get("CommonPrefixes", ())}
+        return sorted(name for name in found if name and (hidden or not name.startswith(".")))
+
+    def sweep(self, folder: str = "") -> int:
+        """Nothing is staged in a bucket: an object appears whole, or not at all."""
+        del folder
+        return 0
+
+    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
+        """Upload the others side by side, then `last`, if nobody else has by then."""
+        with said_clearly(f"publishing {self.path(folder)}"):
+            if self.age(f"{folder}/{last}"):
+                return False
+            uploads = [
+                self._uploads.submit(self._put, f"{folder}/{name}", body)
+                for name, body in files.items()
+                if name != last
+            ]
+            wait(uploads)
+            for upload in uploads:
+                upload.result()
+            for _ in range(MARKER_ATTEMPTS):
+                if self.create(f"{folder}/{last}", files[last]):
+                    return True
+                if self.age(f"{folder}/{last}"):
+                    return False
+        raise StorageError(
+            f"publishing {self.path(folder)} failed: others write {last} at the same time and none"
+            " gets through; run the same command again"
+        )
+
+    def probe(self) -> None:
+        """Write, and remove, a small object."""
+        name = f".probe-{secrets.token_hex(4)}"
+        try:
+            self.write(name, b"probe")
+            self.remove(name)
+        except StorageError as error:
+            raise BadInput(f"{self.where}: not writable: {error}") from error
+
+    def create(self, name: str, body: bytes) -> str | None:
+        """Write an object that is not there yet; its tag, or None when somebody was faster."""
+        return self._conditionally(name, body, IfNoneMatch="*")
+
+    def replace(self, name: str, body: bytes, tag: str) -> str | None:
+        """Write an object anew if it still has this tag; the new tag, or None."""
+        return self._conditionally(name, body, IfMatch=tag)
+
+    def age(self, name: str) -> tuple[str, float] | None:
+        """An object's tag and its age in seconds by the server's clock; None: no such object."""
+        with said_clearly(f"looking at {self.path(name)}"):
+            try:
+                found = self.client.head_object(Bucket=self.bucket, Key=self.prefix + name)
+            except ClientError as error:
+                if error_code(error) in MISSING:
+                    return None
+                raise
+        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return found["ETag"], (now - found["LastModified"]).total_seconds()
+
+    def _conditionally(self, name: str, body: bytes, **condition: str) -> str | None:
+        with said_clearly(f"writing {self.path(name)}"):
+            try:
+                return self._put(name, body, **condition)["ETag"]
+            except ClientError as error:
+                if error_code(error) in EXISTS | MISSING:
+                    return None
+                raise
+
+    def _put(self, name: str, body: bytes, **conditions: str) -> Any:
+        return self.client.put_object(
+            Bucket=self.bucket,
+            Key=self.prefix + name,
+            Body=body,
+            ContentType=media_type(name),
+            **conditions,
+        )
+
+
+def open_s3(location: str) -> S3Place:
+    """The place that `s3://bucket/prefix` or `s3-bucket/NAME` names.
+
+    Raises:
+        BadInput: The address names no bucket, or there is no such block.
+    """
+    if location.startswith("s3-bucket/"):
+        name = location.removeprefix("s3-bucket/")
+        block_name, _, within = name.partition("/")
+        saved: Any = S3Bucket
+        try:
+            block: Any = saved.load(block_name, _sync=True)
+        except ValueError:
+            raise BadInput(
+                f"{location}: no S3Bucket block named {block_name!r} is saved; save it in the UI"
+                " under Blocks or with deployments/save_blocks.py"
+            ) from None
+        folder = "/".join(part.strip("/") for part in (block.bucket_folder, within) if part)
+        return S3Place(_client(block.credentials), block.bucket_name, folder)
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise BadInput(f"{location}: no bucket; give s3://bucket/prefix")
+    return S3Place(_client(AwsCredentials()), bucket, prefix.strip("/"))
+
+
+def _client(credentials: Any) -> Any:
+    """An S3 client with bounded waits, where the block does not set its own."""
+    parameters: AwsClientParameters = credentials.aws_client_parameters
+    bounded = parameters.model_copy(
+        update={"config": {**CLIENT_CONFIG, **(parameters.config or {})}}
+    )
+    session = credentials.get_boto3_session()
+    override = bounded.get_params_override()
+    if isinstance(override.get("config"), dict):
+        override["config"] = Config(**override["config"])
+    return session.client("s3", **override)

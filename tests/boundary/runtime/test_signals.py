@@ -1,0 +1,158 @@
+"""One wish to end a run may arrive as two signals; only a second wish ends it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from prefect.utilities import engine
+from prefect.utilities.engine import can_ack_control_intent, capture_sigterm
+
+from prefect_llm_reports.tasks.contract.errors import Interrupted
+from prefect_llm_reports.tasks.runtime.signals import Interruption
+from tests.harness.pace import PATIENCE_S
+
+
+async def until(true: Callable[[], Any]) -> None:
+    while not true():  # noqa: ASYNC110 - what others do to this process's handlers sets no event
+        await asyncio.sleep(0.001)
+
+
+async def signalled(*numbers: int) -> tuple[list[str], int]:
+    """Send this process signals while a run waits; why it stopped, and the first signal."""
+    stopped: list[str] = []
+    told: list[int] = []
+
+    def stop(why: Interrupted) -> None:
+        stopped.append(str(why))
+
+    interruption = Interruption(stop, told.append)
+    with interruption.heeded():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            for _ in range(3):  # turns of the loop, in which it takes the signal in
+                await asyncio.sleep(0)
+    assert told == [interruption.number]
+    return stopped, interruption.number
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,)])
+def test_ctrl_c_and_the_parents_sigterm_are_one_wish(numbers: tuple[int, ...]) -> None:
+    """Ctrl-C reaches a served run twice, from terminal and runner; calls under way still end."""
+    stopped, first = asyncio.run(signalled(*numbers))
+    assert first == numbers[0]
+    assert stopped == [f"interrupted by {numbers[0].name}; run the same again to go on"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_same_signal_again_ends_the_run_at_once(number: int) -> None:
+    """A second Ctrl-C is meant."""
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(signalled(number, number))
+
+
+@pytest.mark.parametrize("flow_has_taken_it", [True, False])
+def test_a_cancel_is_acknowledged_where_prefect_would_acknowledge_it(
+    flow_has_taken_it: bool,
+) -> None:
+    """Else Prefect's worker holds the process that it ends for crashed, and starts it again."""
+
+    async def heeding() -> bool:
+        with Interruption(lambda why: None, None).heeded():
+            return can_ack_control_intent()
+
+    before = signal.getsignal(signal.SIGTERM)
+    if flow_has_taken_it:
+        with capture_sigterm():
+            assert asyncio.run(heeding())
+            assert can_ack_control_intent()
+    else:
+        assert not asyncio.run(heeding())
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not can_ack_control_intent()
+
+
+@pytest.mark.parametrize("first_ends", ["first", "last"])
+def test_runs_that_overlap_all_hear_a_signal(first_ends: str) -> None:
+    """Two flows of one loop, ending in either order, hear it; the process's handlers stay its own.
+
+    Prefect takes SIGTERM when the first of them begins, and resets it when that one ends.
+    """
+
+    async def overlapping() -> None:
+        heard: list[int] = []
+        one, two = (Interruption(lambda why: None, heard.append) for _ in range(2))
+        first, second = ExitStack(), ExitStack()
+        for flow, interruption in ((first, one), (second, two)):
+            flow.enter_context(capture_sigterm())
+            flow.enter_context(interruption.heeded())
+        assert can_ack_control_intent()
+        ends, stays = (first, two) if first_ends == "first" else (second, one)
+        ends.close()
+        await until(lambda: signal.getsignal(signal.SIGTERM) is not before)  # taken again
+        assert can_ack_control_intent()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: heard)
+        assert heard == [stays.number] == [signal.SIGTERM]
+        (second if ends is first else first).close()
+
+    own = engine._prefect_sigterm_handler  # pyright: ignore[reportPrivateUsage]
+    before = signal.getsignal(signal.SIGTERM)
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    asyncio.run(asyncio.wait_for(overlapping(), PATIENCE_S))
+    assert engine._prefect_sigterm_handler is own  # pyright: ignore[reportPrivateUsage]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
+    assert not can_ack_control_intent()
+
+
+def test_runs_that_overlap_leave_prefects_handler_as_it_was() -> None:
+    """The first to begin may be the first to end, also in one flow."""
+
+    async def overlapping() -> None:
+        first, second = (Interruption(lambda why: None, None).heeded() for _ in range(2))
+        first.__enter__()
+        second.__enter__()
+        assert can_ack_control_intent()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+
+    own = engine._prefect_sigterm_handler  # pyright: ignore[reportPrivateUsage]
+    before = signal.getsignal(signal.SIGTERM)
+    with capture_sigterm():
+        asyncio.run(overlapping())
+        assert can_ack_control_intent()
+    assert engine._prefect_sigterm_handler is own  # pyright: ignore[reportPrivateUsage]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_both_runs_of_a_loop_hear_one_signal() -> None:
+    """Neither takes it from the other."""
+
+    async def side_by_side() -> None:
+        heard: list[int] = []
+        one, two = (Interruption(lambda why: None, heard.append) for _ in range(2))
+        with one.heeded(), two.heeded():
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: len(heard) == 2)
+
+    before = signal.getsignal(signal.SIGTERM)
+    asyncio.run(asyncio.wait_for(side_by_side(), PATIENCE_S))
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_signals_stay_with_others_off_the_main_thread() -> None:
+    """A run in another thread's loop hears none, and changes nothing."""
+
+    async def heeding() -> Any:
+        with Interruption(lambda why: None, None).heeded():
+            return signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(asyncio.run, heeding()).result() is signal.getsignal(signal.SIGTERM)

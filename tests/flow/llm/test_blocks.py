@@ -1,0 +1,114 @@
+"""Saved endpoints and buckets: made from the environment, picked by name, keys kept encrypted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import get_current_settings
+from pydantic import SecretStr, ValidationError
+
+from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
+from tests.flow.conftest import Bench
+from tests.harness import ROOT
+from tests.harness.endpoint import Endpoint
+
+
+def save(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Run deployments/save_blocks.py with this environment."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "deployments" / "save_blocks.py")],
+        env={
+            **os.environ,
+            "PREFECT_API_URL": str(get_current_settings().api.url),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_an_endpoint_is_saved_from_the_environment_and_used_by_name(
+    bench: Bench, endpoint: Endpoint
+) -> None:
+    """save_blocks.py saves key, address and default model; a run that names it needs no more."""
+    done = save(
+        OPENAI_API_KEY="sk-from-environment",
+        OPENAI_BASE_URL=endpoint.base_url,
+        LLM_ENDPOINT_NAME="saved",
+        LLM_ENDPOINT_MODEL="house-model",
+        LLM_REPORTS_PRICES='{"house-model": {"input": 1, "output": 2}}',
+    )
+    assert done.stdout == "saved llm-endpoint/saved\n", done.stderr
+
+    result = bench.run(None, ["Tidal power"], endpoint="saved", model=None)
+
+    assert result.status == "complete"
+    assert {r.body["model"] for r in endpoint.requests if r.body} == {"house-model"}
+    assert {r.headers["authorization"] for r in endpoint.requests} == {"Bearer sk-from-environment"}
+    assert result.cost_usd
+
+
+def test_a_block_given_to_the_flow_is_used_and_its_key_kept_out_of_the_run(
+    bench: Bench, endpoint: Endpoint
+) -> None:
+    """In Python a saved block does as well as its name; the run's parameters have no key."""
+    block = LLMEndpoint(base_url=endpoint.base_url, api_key=SecretStr("sk-given"), model="given")
+    block.save("given", _sync=True)
+
+    result = bench.run(None, ["Tidal power"], endpoint=block, model=None)
+
+    assert result.status == "complete"
+    assert {r.headers["authorization"] for r in endpoint.requests} == {"Bearer sk-given"}
+    with get_client(sync_client=True) as client:
+        [run] = client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC)
+    assert run.id.hex.endswith(result.run_id.rpartition("-")[2])
+    assert "sk-given" not in run.model_dump_json()
+
+
+def test_the_bucket_block_is_saved_with_bounded_waits() -> None:
+    """save_blocks.py saves bucket and credentials; the secret is not in the block's text."""
+    done = save(
+        REPORTS_BUCKET="my-bucket",
+        AWS_ACCESS_KEY_ID="id",
+        AWS_SECRET_ACCESS_KEY="very-secret",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+    )
+    assert done.stdout == "saved s3-bucket/reports\n", done.stderr
+
+    from prefect_llm_reports.tasks.storage.s3 import open_s3
+
+    place = open_s3("s3-bucket/reports/2026")
+    assert place.where == "s3://my-bucket/2026"
+    assert place.client.meta.endpoint_url == "http://127.0.0.1:9"
+    assert place.client.meta.config.connect_timeout == 10
+
+
+def test_nothing_in_the_environment_is_said() -> None:
+    """Without anything to save, save_blocks.py says what to set."""
+    done = save()
+    assert done.returncode == 1
+    assert "OPENAI_API_KEY" in done.stderr
+
+
+def test_an_endpoint_block_shows_no_key_and_checks_its_address() -> None:
+    """The key is a secret in every form of the block; credentials in the address are refused."""
+    block = LLMEndpoint(api_key=SecretStr("sk-hidden"))
+    assert "sk-hidden" not in f"{block!r} {block} {block.model_dump_json()} {block.endpoint()!r}"
+    with pytest.raises((ValidationError, BadInput)):
+        LLMEndpoint(base_url="https://user:pass@example.com/v1")
+    with pytest.raises(BadInput, match="in clear"):
+        LLMEndpoint(base_url="http://example.com/v1").endpoint()
+    assert LLMEndpoint(base_url="http://example.com/v1", allow_http=True).endpoint()
+
+
+def test_every_field_of_the_block_is_described() -> None:
+    """The UI shows a description beside each field of the block's form."""
+    properties = LLMEndpoint.model_json_schema()["properties"]
+    assert [name for name, field in properties.items() if not field.get("description")] == []

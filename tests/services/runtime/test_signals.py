@@ -1,0 +1,161 @@
+"""A signal ends a run soon, and every answer that was paid for is kept."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness.checker import PaidOnce, answered, asked, kept_requests, lines, request_id
+from tests.harness.processes import (
+    CALLS_A_TOPIC,
+    CONCURRENCY,
+    LOADED,
+    CommandLine,
+    ended,
+    endpoint_process,
+    titles,
+    wait_until,
+)
+
+pytestmark = pytest.mark.services
+
+SIDE_BY_SIDE = """
+import asyncio, json, sys
+from prefect_llm_reports.flows import report_batch
+from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
+
+async def all_of_them():
+    batches = []
+    for number, request in enumerate(map(json.loads, sys.argv[1:])):
+        name = f"endpoint-{number}"
+        await LLMEndpoint(base_url=request.pop("base_url")).save(name, overwrite=True)
+        batches.append(report_batch(**request, endpoint=name))
+    await asyncio.gather(*batches)
+
+asyncio.run(all_of_them())
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_batch_and_keeps_every_answer(
+    command: CommandLine, log: Path, number: signal.Signals, status: int
+) -> None:
+    """After SIGTERM or Ctrl-C no call is begun, those under way are kept, and JSON is printed."""
+    batch = command.batch(titles(1))
+    with endpoint_process(log, "--latency", "0.5") as base_url:
+        command.base_url = base_url
+        with command.started("run", *batch, "--json") as process:
+            wait_until(lambda: len(answered(log)) >= 6)
+            process.send_signal(number)
+            signalled = time.monotonic()
+            stopped = ended(process)
+            took = time.monotonic() - signalled
+        made = asked(log)
+        late = [e for e in lines(log) if e["event"] == "asked" and e["at"] > signalled + 1]
+        kept = kept_requests(command.store)
+        again = command.run(*batch)
+
+    assert (stopped.status, stopped.result["status"]) == (status, "stopped"), stopped.err
+    assert took < 30
+    assert stopped.result["error"]["kind"] == "interrupted"
+    assert number.name in stopped.result["error"]["message"]
+    assert late == []
+    assert len(made) < 10 * CALLS_A_TOPIC
+    assert {request_id(key) for key in made} == kept
+    assert again.status == 0, again.err
+    assert len(asked(log)) == len(set(asked(log))) == 10 * CALLS_A_TOPIC
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_does_not_wait_for_an_endpoint_that_hangs(
+    command: CommandLine, log: Path, number: signal.Signals, status: int
+) -> None:
+    """Calls that do not end are given up: the process is gone within 30 s of the signal."""
+    with endpoint_process(log, "--latency", "3600") as base_url:
+        command.base_url = base_url
+        with command.started("run", *command.batch(titles(1)), "--json") as process:
+            wait_until(lambda: len(asked(log)) == CONCURRENCY)
+            process.send_signal(number)
+            signalled = time.monotonic()
+            stopped = ended(process)
+            took = time.monotonic() - signalled
+
+    assert stopped.status == status, stopped.err
+    assert took < 30
+    assert len(asked(log)) == CONCURRENCY
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_a_worker_ends_keeps_every_answer(
+    command: CommandLine, log: Path, number: signal.Signals
+) -> None:
+    """SIGTERM and SIGINT to a flow run's own process let the calls under way end, and lose none."""
+    topics = titles(1)
+    options = {"concurrency": CONCURRENCY}
+    request = {"topics": topics, "output": str(command.output), "options": options}
+    with endpoint_process(log, "--latency", "0.5") as base_url:
+        command.base_url = base_url
+        checker = PaidOnce(log, command.store, base_url, CONCURRENCY, CONCURRENCY)
+        with command.started(program=("-c", LOADED, json.dumps(request))) as process:
+            wait_until(lambda: len(answered(log)) >= 6)
+            process.send_signal(number)
+            signalled = time.monotonic()
+            stopped = ended(process)
+            took = time.monotonic() - signalled
+        checker.end_of_life(killed=True)
+        again = command.run(*command.batch(topics))
+        checker.end_of_life(killed=False)
+
+    assert stopped.status != 0
+    assert took < 30
+    assert again.status == 0, again.err
+    assert checker.breaches == []
+    assert checker.in_flight == [0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_batches_side_by_side_in_one_process_keep_every_answer(
+    command: CommandLine, log: Path, number: signal.Signals
+) -> None:
+    """One has calls that end soon, the other slow ones: neither's end costs the other an answer."""
+    slow_log = log.with_name("slow")
+    with (
+        endpoint_process(log, "--latency", "0.3") as quick,
+        endpoint_process(slow_log, "--latency", "4") as slow,
+    ):
+        requests = [
+            {
+                "topics": titles(round_number),
+                "output": str(command.output),
+                "options": {"concurrency": CONCURRENCY},
+                "base_url": base_url,
+            }
+            for round_number, base_url in enumerate((quick, slow))
+        ]
+        program = ("-c", SIDE_BY_SIDE, *map(json.dumps, requests))
+        with command.started(program=program) as process:
+            wait_until(lambda: len(answered(log)) >= 6 and _in_flight(slow_log))
+            in_flight = _in_flight(slow_log)
+            process.send_signal(number)
+            signalled = time.monotonic()
+            stopped = ended(process)
+            took = time.monotonic() - signalled
+
+    events = lines(log) + lines(slow_log)
+    late = [e for e in events if e["event"] == "asked" and e["at"] > signalled + 1]
+    assert stopped.status != 0
+    assert took < 30
+    assert late == []
+    assert in_flight <= set(answered(slow_log))
+    assert {request_id(key) for key in asked(log) + asked(slow_log)} == kept_requests(command.store)
+    results = [json.loads(file.read_text()) for file in command.output.glob("*/batch.json")]
+    assert [result["status"] for result in results] == ["stopped", "stopped"]
+
+
+def _in_flight(log: Path) -> set[str]:
+    """Questions that an endpoint has not answered yet."""
+    return set(asked(log)) - set(answered(log))

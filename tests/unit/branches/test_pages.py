@@ -1,0 +1,94 @@
+"""The pages of branches show what was answered, and escape it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+from prefect_llm_reports.tasks.branches.pages import branch_run_page, branches_page
+from prefect_llm_reports.tasks.contract.branches import (
+    BranchBatchResult,
+    BranchesResult,
+    BranchOutput,
+    InquiryResult,
+    Ranking,
+    Tally,
+)
+from prefect_llm_reports.tasks.contract.records import Calls, ErrorReport, Usage
+from tests.unit.pages.test_report import OWN_TAGS, TAGS, Seen, assert_safe
+
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def words_of(page: str) -> str:
+    seen = Seen(page)
+    assert_safe(seen, allowed=TAGS | OWN_TAGS)
+    assert "<script" not in page
+    return " ".join(" ".join(seen.words).split())
+
+
+def test_a_page_of_branches_tells_outputs_ranking_and_votes() -> None:
+    """Answers, the judge's scores and the votes are there, as text."""
+    result = BranchesResult(
+        status="partial",
+        query=ATTACK,
+        merge="best",
+        outputs=[
+            BranchOutput(name="a", status="answered", output={"answer": ATTACK}, model="m"),
+            BranchOutput(
+                name="b", status="failed", error=ErrorReport(kind="answer_refused", message=ATTACK)
+            ),
+        ],
+        merged={"answer": "Twice a day."},
+        winner="a",
+        ranking=(Ranking(name="a", score=7.5, scores=(7, 8), reasons=(ATTACK, "good")),),
+        tally=(Tally(value=ATTACK, votes=2, branches=("a", "b")),),
+    )
+    nodes = [
+        SimpleNamespace(name=name, branch=SimpleNamespace(instructions="Say it.")) for name in "ab"
+    ]
+    program: Any = SimpleNamespace(nodes=nodes, results=nodes[:1], model="m")
+    inquiry: Any = SimpleNamespace(text=ATTACK)
+    words = words_of(branches_page(result, inquiry, program))
+    for said in ("Twice a day.", "7.5", "7, 8", "2 for", ATTACK, "partly done"):
+        assert said in words
+
+
+def test_the_page_of_a_branch_run_adds_up() -> None:
+    """Inputs, those complete, cost and failures are told; an unknown cost is not nothing."""
+    page = branch_run_page(
+        BranchBatchResult(
+            run_id="20261122T120000Z-a1",
+            status="partial",
+            run_directory="/r",
+            started=datetime(2026, 11, 22, 12, tzinfo=UTC),
+            duration_s=61,
+            calls=Calls(made=1234, cached=2, retried=1),
+            usage=Usage(),
+            cost_usd=None,
+            merge="all",
+            branches=("a", "b"),
+            inquiries=[
+                InquiryResult(
+                    query=ATTACK,
+                    slug="x",
+                    status="complete",
+                    directory="/r/x",
+                    answered=2,
+                    cost_usd=Decimal("0.0412"),
+                ),
+                InquiryResult(
+                    query="y",
+                    slug="y",
+                    status="failed",
+                    answered=0,
+                    error=ErrorReport(kind="answer_refused", message=ATTACK),
+                ),
+            ],
+        )
+    )
+    words = words_of(page)
+    for said in ("1 of 2", "unknown", "$0.0412", "1,234", "1 min 01 s", "2026-11-22 12:00 UTC"):
+        assert said in words
