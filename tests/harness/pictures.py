@@ -30,9 +30,9 @@ def make(folder: Path) -> None:
     Args:
         folder: An empty folder for the run and everything that Prefect keeps.
     """
+    command = [sys.executable, "-m", "prefect_llm_reports.flows.cli", "run", *TOPICS]
     done = subprocess.run(
-        [sys.executable, "-m", "prefect_llm_reports.flows.cli", "run", *TOPICS]
-        + ["--model", "offline", "--json"],
+        [*command, "--model", "offline", "--json"],
         cwd=folder,
         env={
             **os.environ,

@@ -1,4 +1,4 @@
-"""The ECS pool as README makes it, against an AWS-like server: what a worker asks of ECS for a run.
+"""The ECS pool of deployments/README.md, with an AWS-like server: what a worker asks of ECS.
 
 No task is run by the server; everything up to that is real: template, pool, deployments, worker.
 """

@@ -97,7 +97,7 @@ class House:
         }
 
     def prefect(self, *arguments: str, cwd: Path) -> str:
-        """Run a `prefect` command to its successful end, as it is written in the README."""
+        """Run a `prefect` command to its successful end, as deployments/README.md has it."""
         return self.python("-m", "prefect", *arguments, cwd=cwd)
 
     def python(self, *arguments: str, cwd: Path) -> str:
@@ -207,7 +207,7 @@ def test_one_command_deploys_all_and_no_directory_of_the_machine(house: House) -
 
 
 def test_a_run_from_the_command_line_leaves_its_reports_where_it_is_told(house: House) -> None:
-    """As in the README; an output without a path from the root is where the worker was started."""
+    """As in its README; an output without a path from the root is where the worker was started."""
     output = house.home / "told"
     others = [
         house.start("parallel-branches/on-demand", query="Why tides?", model="offline"),

@@ -562,8 +562,8 @@ def test_the_reader_page_tells_what_each_critic_of_a_panel_said() -> None:
 
 
 def test_every_variable_of_a_page_is_in_the_readme() -> None:
-    """The README's table names what each page's template may use, and nothing else."""
-    readme = (ROOT / "README.md").read_text()
+    """The templates' README names the variables of each page's template, and no others."""
+    readme = (ROOT / "tasks/templates/README.md").read_text()
     rows = re.findall(r"^\| (all|report, reader|reader|run|index) \| (.*) \|$", readme, re.M)
     said = {page: set(re.findall(r"`(\w+)`", words)) for page, words in rows}
     for name in PAGES:

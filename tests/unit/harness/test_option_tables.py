@@ -1,0 +1,44 @@
+"""The tables of flows/README.md say what the code does."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from prefect_llm_reports.flows import ReportOptions
+from prefect_llm_reports.tasks.contract.branches import Merge
+from tests.harness import option_tables
+from tests.harness.documents import page
+from tests.harness.option_tables import filled, places, tables
+
+README = page("flows/README.md")
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    """Each option, parameter and argument stands in its table; else make the tables again."""
+    assert filled(README.text) == README.text, "run python -m tests.harness.option_tables"
+
+
+def test_every_table_has_its_place_under_a_heading() -> None:
+    """No model, flow or command is left out, and every link to one finds its heading."""
+    assert sorted(places(README.text)) == sorted(tables())
+    for name in tables():
+        assert name.removeprefix("llm-reports ").lower() in README.anchors
+
+
+def test_a_changed_option_changes_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table follows the model: kinds, bounds, defaults and descriptions."""
+    row = "| `length_words` | whole number, 100 to 10000 | `1200` | Length of a report"
+    assert row in tables()["ReportOptions"]
+    field = ReportOptions.model_fields["length_words"]
+    monkeypatch.setattr(field, "default", 999)
+    assert row.replace("1200", "999") in option_tables.tables()["ReportOptions"]
+    assert filled(README.text) != README.text
+
+
+def test_every_merge_is_explained() -> None:
+    """The table of merges has a row for each, in the order of the code."""
+    section = README.text.partition("### Merges")[2].partition("\n### ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.M)) == get_args(Merge)
