@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--quality-threshold", metavar="N", type=float, default=8, help="1 to 10, default: 8"
     )
-    _calling_arguments(run)
+    _calling_arguments(run, concurrency=8)
     run.add_argument(
         "--format",
         metavar="F",
@@ -73,15 +73,17 @@ def _branches(branches: argparse.ArgumentParser) -> None:
     branches.add_argument(
         "--output", metavar="DIR", help="result directories of a batch, default: answers"
     )
-    _calling_arguments(branches)
+    _calling_arguments(branches, concurrency=32)
     branches.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
-def _calling_arguments(parser: argparse.ArgumentParser) -> None:
+def _calling_arguments(parser: argparse.ArgumentParser, *, concurrency: int) -> None:
     parser.add_argument("--model", metavar="M", help="model name, or offline for no LLM at all")
     parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
     parser.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
-    parser.add_argument("--concurrency", metavar="N", type=int, help="calls at once, default: 8")
+    parser.add_argument(
+        "--concurrency", metavar="N", type=int, help=f"calls at once, default: {concurrency}"
+    )
     parser.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
     parser.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
 

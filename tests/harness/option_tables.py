@@ -190,7 +190,7 @@ def _command(command: argparse.ArgumentParser) -> str:
 
 
 def _written(action: argparse.Action) -> str:
-    value = action.metavar or ("{" + ",".join(action.choices) + "}" if action.choices else "")
+    value = action.metavar or "|".join(action.choices or ())
     if action.option_strings:
         return f"{action.option_strings[-1]} {value}".strip()
     return str(value) if action.nargs is None else f"[{value}{' ...' * (action.nargs == '*')}]"

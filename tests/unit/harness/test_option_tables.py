@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
-from prefect_llm_reports.flows import ReportOptions
+from prefect_llm_reports.flows import BranchOptions, ReportOptions, branch_batch, report_batch
 from prefect_llm_reports.tasks.contract.branches import Merge
 from tests.harness import option_tables
 from tests.harness.documents import page
@@ -42,3 +43,18 @@ def test_every_merge_is_explained() -> None:
     """The table of merges has a row for each, in the order of the code."""
     section = README.text.partition("### Merges")[2].partition("\n### ")[0]
     assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.M)) == get_args(Merge)
+
+
+@pytest.mark.parametrize(
+    ("command", "flow", "options"),
+    [("run", report_batch, ReportOptions), ("branches", branch_batch, BranchOptions)],
+)
+def test_the_defaults_in_the_help_are_those_of_the_flow(
+    command: str, flow: Any, options: Any
+) -> None:
+    """A default that `llm-reports COMMAND --help` names is the one that applies."""
+    defaults = {name: field.default for name, field in options.model_fields.items()}
+    defaults |= {name: p.default for name, p in inspect.signature(flow.fn).parameters.items()}
+    rows = re.findall(r"`--([a-z-]+) .*default: (\S+) \|", tables()[f"llm-reports {command}"])
+    assert {"concurrency", "output"} <= {name for name, _ in rows}
+    assert dict(rows) == {name: str(defaults[name.replace("-", "_")]) for name, _ in rows}
