@@ -120,9 +120,9 @@ def test_the_image_finds_the_flows_that_deployments_name(built: Built) -> None:
     named = yaml.safe_load((built.folder / "app/deployments/prefect-ecs.yaml").read_text())
     entrypoints = [deployment["entrypoint"] for deployment in named["deployments"]]
     code = (
-        "import sys, prefect_redis.messaging, asyncpg, tasks;"
+        "import sys, prefect_redis.messaging, asyncpg, prefect_llm_reports.flows as flows;"
         "from prefect.flows import load_flow_from_entrypoint as load;"
-        "print(*[load(entrypoint).name for entrypoint in sys.argv[1:]], tasks.__file__)"
+        "print(*[load(entrypoint).name for entrypoint in sys.argv[1:]], flows.__file__)"
     )
     done = built.run("python", "-c", code, *entrypoints, cwd=built.folder / "app")
     assert done.returncode == 0, done.stderr
