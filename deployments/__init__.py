@@ -1,1 +1,1 @@
-"""What is deployed, and the commands for it: schedules, blocks, automations."""
+"""The deployments, and commands that set up schedules, blocks, automations and ECS pools."""

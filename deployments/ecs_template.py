@@ -1,13 +1,13 @@
-"""Print the base job template of an ECS work pool, from prefect-aws' own and deployments/ecs.yaml.
+"""Print the base job template of an ECS work pool: prefect-aws' template with our values.
 
-    cp deployments/ecs.yaml my-ecs.yaml          # and fill it in
+    cp deployments/ecs.yaml my-ecs.yaml          # fill in its values
     python deployments/ecs_template.py my-ecs.yaml > ecs-pool.json
     prefect work-pool create reports-ecs --type ecs --base-job-template ecs-pool.json --overwrite
     prefect --no-prompt deploy --all --prefect-file deployments/prefect-ecs.yaml
     prefect worker start --pool reports-ecs
 
-The worker needs rights to register task definitions, run, describe and stop tasks, and to pass the
-two roles; it holds neither the LLM key nor reports.
+The worker needs rights to register task definitions, to run, describe and stop tasks, and to pass
+the two roles. It needs neither the LLM key nor access to the reports.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from prefect_llm_reports.tasks.runtime.environment import PREFECT_DEFAULTS
 
 CONTAINER = "llm-reports"
 STOP_S = 60
-"""Seconds a stopped run has to end the calls under way and keep their answers."""
+"""Seconds that a stopped run has to finish the calls in flight and keep their answers."""
 NEEDED = (
     *("image", "cluster", "launch_type", "cpu", "memory", "vpc_id", "subnets", "security_groups"),
     *("assign_public_ip", "execution_role_arn", "task_role_arn", "environment"),
@@ -34,10 +34,13 @@ NEEDED = (
 
 
 def job_template(values: dict[str, Any]) -> dict[str, Any]:
-    """The pool's template: prefect-aws' variables with our defaults, and our container.
+    """Make the pool's template of prefect-aws' variables, our defaults and our container.
 
     Args:
-        values: What deployments/ecs.yaml says.
+        values: The values of deployments/ecs.yaml, filled in.
+
+    Returns:
+        The template, as `prefect work-pool create --base-job-template` reads it.
     """
     template = ECSWorker.get_default_base_job_template()
     worker_side = {n: v for n, v in PREFECT_DEFAULTS.items() if "SERVER" not in n}
@@ -79,19 +82,32 @@ def job_template(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_values(path: Path) -> dict[str, Any]:
-    """Read and check the values; every problem is named before the program ends with status 2."""
+    """Read and check the values; name every problem and exit with status 2 if there is one.
+
+    Args:
+        path: A filled-in copy of deployments/ecs.yaml.
+
+    Returns:
+        The values by name.
+    """
     text = path.read_text(encoding="utf-8")
     values = yaml.safe_load(text)
-    problems = [f"{name} is missing" for name in NEEDED if name not in values]
-    problems += [f"{name} is not known" for name in values if name not in NEEDED]
+    problems = [
+        f"{name} is missing; copy it from deployments/ecs.yaml"
+        for name in NEEDED
+        if name not in values
+    ]
+    problems += [
+        f"{name} is not a value of this file; remove it or correct its name"
+        for name in values
+        if name not in NEEDED
+    ]
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.startswith("#"):
-            problems += [
-                f"line {number}: {hole} is to be filled" for hole in re.findall("<.+?>", line)
-            ]
+            problems += [f"line {number}: fill in {hole}" for hole in re.findall("<.+?>", line)]
     for name, arn in (values.get("secrets") or {}).items():
         if not str(arn).startswith(("arn:aws:secretsmanager:", "arn:aws:ssm:")):
-            problems.append(f"secrets.{name}: give an ARN, never the secret itself")
+            problems.append(f"secrets.{name}: give the ARN of the secret, not the secret itself")
     if problems:
         sys.stderr.writelines(f"error: {path}: {problem}\n" for problem in problems)
         sys.exit(2)

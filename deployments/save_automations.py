@@ -1,14 +1,14 @@
-"""Save the automations that watch over the runs; run again, it brings them up to date.
+"""Save the automations that watch the runs; run it again to update them.
 
     python deployments/save_automations.py
     python deployments/save_automations.py --notify slack-webhook/ops
     LLM_REPORTS_NOTIFY_URL=https://hooks.example.com/... python deployments/save_automations.py
     python deployments/save_automations.py --remove
 
-Runs of this project's deployments whose process has died without a word are found by the
-heartbeats they no longer send and marked Crashed; crashed runs begin again, on any worker of the
-pool, a few times at most. What was paid for is not paid again. With a notification block, or an
-address to post to, failed, stopped, crashed and late runs and used-up budgets are told as well.
+A run of this project's deployments whose process died sends no heartbeats any more; an automation
+marks it Crashed. Another starts crashed runs again, on any worker of the pool, a few times at most;
+they pay for no answer twice. Given a notification block, or an address to post to, further
+automations report failed, stopped, crashed and late runs and used-up budgets.
 """
 
 from __future__ import annotations
@@ -38,32 +38,38 @@ from prefect_llm_reports.tasks.runtime.states import Ending
 PREFIX = "llm-reports: "
 RUN = "prefect.flow-run."
 HEARTBEAT_S = 180
-"""How often a run says that it lives, where PREFECT_FLOWS_HEARTBEAT_FREQUENCY does not say so."""
+"""Seconds between two heartbeats of a run, unless PREFECT_FLOWS_HEARTBEAT_FREQUENCY is set."""
 SHORTEST_S = 30
-"""Prefect lets no heartbeat be more frequent."""
+"""Seconds between two heartbeats at least, as Prefect allows."""
 URL_BLOCK = "llm-reports-notifications"
-"""Name of the webhook block that LLM_REPORTS_NOTIFY_URL is saved in."""
+"""Name of the webhook block that keeps LLM_REPORTS_NOTIFY_URL."""
 OVER = {RUN + name for name in (*get_args(Ending), "Crashed", "Cancelled", "TimedOut")}
-"""Events of runs that are over."""
+"""Events of runs that have ended."""
 GONE = {RUN + name for name in ("Suspended", "AwaitingRetry")}
-"""Events of runs that have left their process and go on later."""
-TOLD = (
+"""Events of runs that left their process and continue later."""
+MESSAGE = (
     "{{ deployment.name }}: run {{ flow_run.name | replace('<', '(') | replace('@', '(at)') }} is"
     " {{ flow_run.state.name }}."
     " {{ (flow_run.state.message or '') | replace('<', '(') | replace('@', '(at)') }}"
 )
-"""What is told; names and messages may hold what a model wrote, and call nobody's attention."""
+"""Text of a notification. Names and messages may hold model output, so they mention nobody."""
 
 
 def flow_names() -> list[str]:
-    """The names of all flows of this project."""
+    """List the names of all flows of this project."""
     found = [module.name for module in iter_modules(flows.__path__) if not module.ispkg]
     modules = [import_module(f"{flows.__name__}.{name}") for name in found]
     return sorted({v.name for m in modules for v in vars(m).values() if isinstance(v, Flow)})
 
 
 def trigger(*expect: str, run: dict[str, Any] | None = None, **more: Any) -> EventTrigger:
-    """A trigger for each run of a deployment of this project's flows."""
+    """Make a trigger that watches each run of a deployment of this project's flows.
+
+    Args:
+        expect: Events that fire the trigger, or that a proactive one waits for.
+        run: Labels that the run's event has.
+        more: Further fields of the trigger.
+    """
     return EventTrigger(
         match={"prefect.resource.id": f"{RUN}*", **(run or {})},
         match_related=[
@@ -77,9 +83,15 @@ def trigger(*expect: str, run: dict[str, Any] | None = None, **more: Any) -> Eve
 
 
 def watching(silent_after: int, begin_within: int, restarts: int) -> list[AutomationCore]:
-    """The automations that act by themselves."""
+    """Make the automations that crash silent runs and start crashed runs again.
+
+    Args:
+        silent_after: Seconds without a heartbeat after which a run is dead.
+        begin_within: Seconds from Pending to the first event, after which a run is dead.
+        restarts: How many times a crashed run starts again.
+    """
     again = ChangeFlowRunState(
-        state=StateType.SCHEDULED, name="AwaitingRetry", message="Begins again after a crash."
+        state=StateType.SCHEDULED, name="AwaitingRetry", message="Starts again after a crash."
     )
     counts = [str(n) for n in range(1, restarts + 1)]
     saved = [
@@ -92,7 +104,7 @@ def watching(silent_after: int, begin_within: int, restarts: int) -> list[Automa
         ),
         _crashing(
             "runs that never began are crashed",
-            f"Not begun within {begin_within} s: the worker or its machine died.",
+            f"Not started within {begin_within} s: the worker or its machine died.",
             within=begin_within,
             after="Pending",
             expect={f"{RUN}*"},
@@ -110,7 +122,7 @@ def watching(silent_after: int, begin_within: int, restarts: int) -> list[Automa
         saved.append(
             AutomationCore(
                 name=f"{PREFIX}crashed runs begin again",
-                description=f"Up to {restarts} times for each run; paid answers are used again.",
+                description=f"Up to {restarts} times for each run; it reuses the paid answers.",
                 trigger=trigger(f"{RUN}Crashed", run={"prefect.run-count": counts}),
                 actions=[again],
             )
@@ -121,7 +133,7 @@ def watching(silent_after: int, begin_within: int, restarts: int) -> list[Automa
 def _crashing(
     name: str, message: str, *, within: int, after: str, expect: set[str]
 ) -> AutomationCore:
-    """An automation that marks a run Crashed when nothing expected follows an event in time."""
+    """Make an automation that marks a run Crashed if no expected event follows `after` in time."""
     return AutomationCore(
         name=PREFIX + name,
         description=message,
@@ -135,9 +147,13 @@ def _crashing(
     )
 
 
-def telling(block: BlockDocument) -> list[AutomationCore]:
-    """The automations that tell somebody."""
-    told = {
+def notifications(block: BlockDocument) -> list[AutomationCore]:
+    """Make the automations that send notifications.
+
+    Args:
+        block: The notification or webhook block that they use.
+    """
+    events = {
         "failed": ("Failed", "Partial", "Stopped", "TimedOut"),
         "budget exhausted": ("BudgetExhausted",),
         "crashed": ("Crashed",),
@@ -146,30 +162,39 @@ def telling(block: BlockDocument) -> list[AutomationCore]:
     return [
         AutomationCore(
             name=f"{PREFIX}tell of runs that are {what}",
-            description=f"Tells through the block {block.name}.",
+            description=f"Sends through the block {block.name}.",
             trigger=trigger(*(RUN + name for name in names)),
-            actions=[_tell(block, what)],
+            actions=[_notification(block, what)],
         )
-        for what, names in told.items()
+        for what, names in events.items()
     ]
 
 
-def _tell(block: BlockDocument, what: str) -> CallWebhook | SendNotification:
+def _notification(block: BlockDocument, what: str) -> CallWebhook | SendNotification:
     link = "{{ flow_run | ui_url }}"
     if block.block_type and block.block_type.slug == "webhook":
         payload = (
-            '{"text": {% filter tojson %}' + f"{TOLD} {link}" + "{% endfilter %},"
+            '{"text": {% filter tojson %}' + f"{MESSAGE} {link}" + "{% endfilter %},"
             ' "what": "' + what + '", "flow_run_id": "{{ flow_run.id }}",'
             ' "state": {{ flow_run.state.name | tojson }}}'
         )
         return CallWebhook(block_document_id=block.id, payload=payload)
     return SendNotification(
-        block_document_id=block.id, subject=f"LLM reports: {what}", body=f"{TOLD}\n{link}"
+        block_document_id=block.id, subject=f"LLM reports: {what}", body=f"{MESSAGE}\n{link}"
     )
 
 
 def notifier(client: SyncPrefectClient, named: str | None, url: str | None) -> BlockDocument | None:
-    """The block to tell through: the one named, else one saved for the address."""
+    """Find the block for notifications.
+
+    Args:
+        client: The Prefect API.
+        named: A saved block as TYPE/NAME.
+        url: An address to post to, which is saved in a block; used if no block is named.
+
+    Returns:
+        The block; None if neither is given.
+    """
     if not named and url:
         headers = SecretDict({"Content-Type": "application/json"})
         block = Webhook(url=SecretStr(url), headers=headers)
@@ -182,13 +207,13 @@ def notifier(client: SyncPrefectClient, named: str | None, url: str | None) -> B
         return client.read_block_document_by_name(name, slug)
     except ObjectNotFound:
         sys.exit(
-            f"error: no block {named} is saved; save it in the UI under Blocks, and give its type"
-            " and name as in slack-webhook/ops"
+            f"error: no block {named} is saved on this server; save it in the UI under Blocks, and"
+            " give its type and name, such as slack-webhook/ops"
         )
 
 
 def save(client: SyncPrefectClient, automation: AutomationCore) -> str:
-    """Create an automation or bring it up to date by its name; what was done."""
+    """Create an automation, or update the one of its name; return what happened in a word."""
     found = client.read_automations_by_name(automation.name)
     if not found:
         client.create_automation(automation)
@@ -197,14 +222,14 @@ def save(client: SyncPrefectClient, automation: AutomationCore) -> str:
         client.delete_automation(twin.id)
     kept = AutomationCore.model_validate(found[0].model_dump(exclude={"id"}))
     if kept == AutomationCore.model_validate(automation.model_dump()):
-        return "unchanged"  # an update would forget which runs it is waiting for
-    whole = automation.model_dump(exclude={"owner_resource"})  # which no update may name
+        return "unchanged"  # an update makes the server forget the runs it waits for
+    whole = automation.model_dump(exclude={"owner_resource"})  # the API refuses it in an update
     client.update_automation(found[0].id, AutomationCore.model_validate(whole))
     return "updated"
 
 
 def remove(client: SyncPrefectClient) -> Iterable[str]:
-    """Delete every automation that this command has saved; their names."""
+    """Delete every automation of this command, and give their names."""
     for automation in client.read_automations():
         if automation.name.startswith(PREFIX):
             client.delete_automation(automation.id)
@@ -212,13 +237,13 @@ def remove(client: SyncPrefectClient) -> Iterable[str]:
 
 
 def main() -> None:
-    """Save the automations, or remove them."""
-    parser = argparse.ArgumentParser(description="Save the automations that watch over the runs.")
+    """Read the command line, and save or remove the automations."""
+    parser = argparse.ArgumentParser(description="Save the automations that watch the runs.")
     parser.add_argument(
         "--notify",
         metavar="TYPE/NAME",
         default=os.environ.get("LLM_REPORTS_NOTIFY"),
-        help="a saved notification or webhook block, as slack-webhook/ops; default:"
+        help="a saved notification or webhook block, such as slack-webhook/ops; default:"
         " LLM_REPORTS_NOTIFY, else a webhook to LLM_REPORTS_NOTIFY_URL",
     )
     parser.add_argument(
@@ -226,29 +251,36 @@ def main() -> None:
         metavar="SECONDS",
         type=int,
         default=3 * HEARTBEAT_S,
-        help="a run without a heartbeat for so long is dead; three times the workers'"
-        " PREFECT_FLOWS_HEARTBEAT_FREQUENCY is good, default: %(default)s",
+        help="mark a run Crashed after this time without a heartbeat; use three times the workers'"
+        " PREFECT_FLOWS_HEARTBEAT_FREQUENCY, default: %(default)s",
     )
     parser.add_argument(
         "--begin-within",
         metavar="SECONDS",
         type=int,
         default=1800,
-        help="a run that a worker has taken begins within so long, default: %(default)s",
+        help="mark a run Crashed that a worker took but did not start in this time,"
+        " default: %(default)s",
     )
     parser.add_argument(
         "--restarts",
         metavar="N",
         type=int,
         default=2,
-        help="times a crashed run begins again by itself, default: %(default)s",
+        help="how many times a crashed run starts again by itself, default: %(default)s",
     )
     parser.add_argument("--remove", action="store_true", help="delete these automations")
     chosen = parser.parse_args()
     if chosen.silent_after <= SHORTEST_S:
-        parser.error(f"--silent-after: give more than {SHORTEST_S}, the shortest heartbeat")
+        parser.error(
+            f"--silent-after is {chosen.silent_after}; give more than {SHORTEST_S}, Prefect's"
+            " shortest time between two heartbeats"
+        )
     if chosen.begin_within < 10 or chosen.restarts < 0:
-        parser.error("--begin-within is at least 10, --restarts at least 0")
+        parser.error(
+            f"--begin-within is {chosen.begin_within}, --restarts {chosen.restarts}; give at least"
+            " 10 and at least 0"
+        )
     with get_client(sync_client=True) as client:
         if chosen.remove:
             sys.stdout.writelines(f"removed {name}\n" for name in remove(client))
@@ -256,13 +288,14 @@ def main() -> None:
         url = os.environ.get("LLM_REPORTS_NOTIFY_URL")
         block = notifier(client, chosen.notify, url)
         wanted = watching(chosen.silent_after, chosen.begin_within, chosen.restarts)
-        wanted += telling(block) if block else []
+        wanted += notifications(block) if block else []
         for automation in wanted:
             sys.stdout.write(f"{save(client, automation)} {automation.name}\n")
         if block is None:
             sys.stdout.write(
-                "nobody is told of failed, crashed, late or stopped runs: give --notify TYPE/NAME,"
-                " or set LLM_REPORTS_NOTIFY_URL, and run this again\n"
+                "No automation sends notifications of failed, crashed, late or stopped runs. To get"
+                " them, give --notify TYPE/NAME or set LLM_REPORTS_NOTIFY_URL, and run this"
+                " again.\n"
             )
 
 

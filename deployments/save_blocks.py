@@ -1,4 +1,4 @@
-"""Save the blocks that flows name, from the environment; run again, it brings them up to date.
+"""Save the blocks that flows use, with values from the environment; run it again to update them.
 
     OPENAI_API_KEY=... python deployments/save_blocks.py
     LLM_ENDPOINT_NAME=local OPENAI_BASE_URL=http://127.0.0.1:11434/v1 LLM_ENDPOINT_MODEL=qwen3 \
@@ -27,7 +27,7 @@ from prefect_llm_reports.tasks.storage.s3 import CLIENT_CONFIG
 
 
 def save_endpoint() -> str | None:
-    """Save the LLM endpoint; its full name, or None when the environment names none."""
+    """Save the LLM endpoint, and return its full name; None if the environment has no endpoint."""
     settings = Settings()
     if not settings.openai_api_key and not settings.openai_base_url:
         return None
@@ -40,14 +40,14 @@ def save_endpoint() -> str | None:
     if settings.openai_base_url:
         fields["base_url"] = settings.openai_base_url
     block = LLMEndpoint(**fields)
-    block.endpoint()  # says what is wrong with the address before it is saved
+    block.endpoint()  # raises an error if the address is wrong, before it is saved
     name = os.environ.get("LLM_ENDPOINT_NAME") or "default"
     block.save(name, overwrite=True, _sync=True)  # pyright: ignore
     return f"llm-endpoint/{name}"
 
 
 def save_bucket() -> str | None:
-    """Save the bucket and its credentials; its full name, or None when none is named."""
+    """Save the bucket and its credentials, and return its name; None without REPORTS_BUCKET."""
     bucket = os.environ.get("REPORTS_BUCKET")
     if not bucket:
         return None
@@ -75,7 +75,7 @@ if __name__ == "__main__":
     saved = [name for name in (save_endpoint(), save_bucket()) if name]
     if not saved:
         sys.exit(
-            "nothing to save: set OPENAI_API_KEY or OPENAI_BASE_URL for an LLM endpoint,"
-            " REPORTS_BUCKET for a bucket"
+            "error: nothing to save; set OPENAI_API_KEY or OPENAI_BASE_URL to save an LLM endpoint,"
+            " REPORTS_BUCKET to save a bucket, and run this again"
         )
     sys.stdout.write("".join(f"saved {name}\n" for name in saved))

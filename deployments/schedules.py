@@ -1,4 +1,4 @@
-"""Switch the schedule of a deployment on or off.
+"""Switch the schedules of deployments on or off.
 
 PREFECT_API_URL=http://127.0.0.1:4200/api python deployments/schedules.py on nightly
 PREFECT_API_URL=http://127.0.0.1:4200/api python deployments/schedules.py off nightly weekly
@@ -19,20 +19,24 @@ async def switch(name: str, *, on: bool) -> None:
 
     Args:
         name: Name of the deployment.
-        on: Whether its schedules are to start runs.
+        on: True lets its schedules start runs.
     """
     async with get_client() as client:
         try:
             deployment = await client.read_deployment_by_name(f"report-batch/{name}")
         except ObjectNotFound:
-            sys.exit(f"report-batch/{name} is not deployed here")
+            sys.exit(
+                f"error: report-batch/{name} is not deployed on this server; deploy it with"
+                " `prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml` and"
+                " run this again"
+            )
         for schedule in deployment.schedules:
             await client.update_deployment_schedule(deployment.id, schedule.id, active=on)
             sys.stdout.write(f"report-batch/{name}: {'on' if on else 'off'}\n")
 
 
 def main() -> None:
-    """Read the command line and carry it out."""
+    """Read the command line and switch the schedules."""
     parser = argparse.ArgumentParser(description="Switch schedules on or off.")
     parser.add_argument("to", choices=("on", "off"))
     parser.add_argument("names", nargs="+", metavar="NAME", help="nightly, weekly")

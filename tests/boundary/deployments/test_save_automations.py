@@ -82,4 +82,4 @@ def test_a_threshold_no_heartbeat_can_keep_is_refused() -> None:
         [sys.executable, COMMAND, "--silent-after", "30"], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "--silent-after: give more than 30" in done.stderr
+    assert "--silent-after is 30; give more than 30" in done.stderr

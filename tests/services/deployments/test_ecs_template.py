@@ -159,12 +159,13 @@ def test_a_run_becomes_an_ecs_task_with_our_image_network_logs_and_secrets_by_ar
 def test_a_template_that_is_not_filled_in_is_refused_with_every_hole(tmp_path: Path) -> None:
     """Each unfilled value is named with its line, and a secret in place of an ARN is refused."""
     refused = run("python", "deployments/ecs_template.py", "deployments/ecs.yaml", status=2)
-    holes = [line for line in refused.stderr.splitlines() if "is to be filled" in line]
+    holes = [line for line in refused.stderr.splitlines() if ": fill in <" in line]
     assert len(holes) == (ROOT / "deployments/ecs.yaml").read_text().split("\n", 3)[3].count("<")
     values = tmp_path / "ecs.yaml"
     values.write_text(
         filled("vpc", ["a", "b"], "g").replace(f"OPENAI_API_KEY: {HELD}key", "OPENAI_API_KEY: sk-1")
     )
     refused = run("python", "deployments/ecs_template.py", str(values), status=2)
-    assert refused.stderr.endswith("secrets.OPENAI_API_KEY: give an ARN, never the secret itself\n")
+    about = "secrets.OPENAI_API_KEY: give the ARN of the secret, not the secret itself\n"
+    assert refused.stderr.endswith(about)
     assert "sk-1" not in refused.stderr
