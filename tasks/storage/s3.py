@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError, StorageFull
+from prefect_llm_reports.tasks.contract.locations import S3_ADDRESS, saved_bucket
 from prefect_llm_reports.tasks.storage.media_types import media_type
 
 CLIENT_CONFIG: dict[str, Any] = {
@@ -206,9 +207,8 @@ def open_s3(location: str) -> S3Place:
     Raises:
         BadInput: The address names no bucket, or there is no such block.
     """
-    if location.startswith("s3-bucket/"):
-        name = location.removeprefix("s3-bucket/")
-        block_name, _, within = name.partition("/")
+    if (saved_name := saved_bucket(location)) is not None:
+        block_name, _, within = saved_name.partition("/")
         saved: Any = S3Bucket
         try:
             block: Any = saved.load(block_name, _sync=True)
@@ -219,7 +219,7 @@ def open_s3(location: str) -> S3Place:
             ) from None
         folder = "/".join(part.strip("/") for part in (block.bucket_folder, within) if part)
         return S3Place(_client(block.credentials), block.bucket_name, folder)
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    bucket, _, prefix = location.removeprefix(S3_ADDRESS).partition("/")
     if not bucket:
         raise BadInput(f"{location}: no bucket; give s3://bucket/prefix")
     return S3Place(_client(AwsCredentials()), bucket, prefix.strip("/"))
