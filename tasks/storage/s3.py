@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -93,10 +93,34 @@ class S3Place:
 
     def read(self, name: str) -> bytes | None:
         """The object's bytes; None when there is no such object."""
+        found = self._opened(name)
+        if found is None:
+            return None
+        with said_clearly(f"reading {self.path(name)}"):
+            return found["Body"].read()
+
+    def read_bounded(self, name: str, most: int) -> bytes | int | None:
+        """The object's bytes if they are at most so many; else its size, and nothing is read.
+
+        Args:
+            name: The object's name.
+            most: Bytes to read at most.
+
+        Returns:
+            The bytes, or the size of an object that is larger; None when there is no such object.
+        """
+        found = self._opened(name)
+        if found is None:
+            return None
+        with said_clearly(f"reading {self.path(name)}"), closing(found["Body"]) as body:
+            size: int = found["ContentLength"]
+            return size if size > most else body.read()
+
+    def _opened(self, name: str) -> Any:
+        """The server's answer with the object's body still to be read; None: no such object."""
         with said_clearly(f"reading {self.path(name)}"):
             try:
-                found = self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
-                return found["Body"].read()
+                return self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
             except ClientError as error:
                 if error_code(error) in MISSING:
                     return None

@@ -13,7 +13,7 @@ LOCAL = ["s3-topics.yaml", "s3store", "s3", "s3/x", "s3-bucket", "./s3://x", "re
 
 
 @pytest.mark.parametrize("location", LOCAL)
-def test_a_name_that_begins_like_s3_is_local(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_begins_like_s3_is_local(location: str) -> None:
     """Only `s3://` and `s3-bucket/` begin an address; other names are relative to this folder."""
     assert not in_s3(location)
     assert saved_bucket(location) is None
