@@ -133,7 +133,8 @@ def _of_fallbacks(options: CallOptions | Mapping[str, Any] | None) -> list[str |
     given: Any = (options or {}).get("fallbacks")
     if not isinstance(given, list | tuple):
         return []
-    named = [one.get("endpoint") for one in cast("list[Any]", given) if isinstance(one, dict)]
+    objects = [one for one in cast("list[Any]", given) if isinstance(one, dict)]
+    named = [one.get("endpoint") for one in cast("list[dict[str, Any]]", objects)]
     return [name for name in named if isinstance(name, str)]
 
 

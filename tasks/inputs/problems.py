@@ -6,7 +6,7 @@ Here: wording alone. Not here: what counts as a problem.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
@@ -66,22 +66,42 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[str]:
         error: From pydantic.
         prefix: Begins each sentence, in front of the field's name.
     """
-    found = error.errors(include_url=False)
-    return list(dict.fromkeys(prefix + _problem(wrong) for wrong in found))
+    said: dict[str, list[tuple[str, str]]] = {}
+    kinds: set[str] = set()
+    for wrong in error.errors(include_url=False):
+        where = ".".join(named := [str(part) for part in wrong["loc"] if not _is_kind(part)])
+        if len(named) + 1 == len(wrong["loc"]) and _is_kind(wrong["loc"][-1]):
+            kinds.add(where)
+        said.setdefault(where, []).append(_problem(wrong))
+    return [
+        f"{prefix}{where}: {_one_of([what for what, _ in found])}{found[0][1]}"
+        for where, found in said.items()
+        # What is not of one kind may be wrong inside as the other kind, which says more.
+        if not (where in kinds and any(other.startswith(f"{where}.") for other in said))
+    ]
 
 
-def _problem(wrong: Any) -> str:
-    where = ".".join(str(part) for part in wrong["loc"])
-    at = f"{where}: " if where else ""
+def _is_kind(part: int | str) -> bool:
+    """Whether a part of a field's path is pydantic's name for one kind of value, as `list[x]`."""
+    return isinstance(part, str) and any(mark in part for mark in "[(")
+
+
+def _one_of(problems: Iterable[str]) -> str:
+    """Problems of one value, which is of none of several kinds."""
+    return " or ".join(dict.fromkeys(problems)).replace(" or Input should be ", " or ")
+
+
+def _problem(wrong: Any) -> tuple[str, str]:
+    """A problem, and what was seen with what to do about it."""
     match wrong["type"]:
         case "missing":
-            return f"{at}is missing; add it"
+            return "is missing", "; add it"
         case "extra_forbidden":
-            return f"{at}unknown name; correct its spelling or remove it"
+            return "unknown name", "; correct its spelling or remove it"
         case "value_error":
-            return at + str(wrong["ctx"]["error"])
+            return str(wrong["ctx"]["error"]), ""
         case _:
-            return f"{at}{wrong['msg']}, found {shown(seen(wrong['input']))}; correct it"
+            return wrong["msg"], f", found {shown(seen(wrong['input']))}; correct it"
 
 
 def read_model(
@@ -101,20 +121,31 @@ def read_model(
         return kind.model_validate(given)
     except ValidationError as error:
         problems += problems_of(error, prefix)
-        for wrong in error.errors(include_url=False, include_input=False):
-            given = _without(given, wrong["loc"])
+        wrong = {_within(given, one["loc"]) for one in error.errors(include_input=False)}
     try:
-        return kind.model_validate(given)
+        return kind.model_validate(_without(given, wrong))
     except ValidationError:  # fields that are wrong together
         return kind()
 
 
-def _without(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Values without the wrong one at the end of a path, or the innermost one around it."""
-    name, *rest = path or ("",)
-    kept = {key: value for key, value in given.items() if key != name}
-    if rest and isinstance(name, str) and isinstance(inner := given.get(name), dict):
-        smaller = _without(cast("dict[str, Any]", inner), tuple(rest))
-        if smaller != inner:
-            kept[name] = smaller
-    return kept
+def _within(given: Mapping[str, Any], path: Path) -> Path:
+    """The part of a path that leads through objects to a value that is there."""
+    at: Any = given
+    found: list[int | str] = []
+    for name in path:
+        if not isinstance(at, Mapping) or name not in at:
+            break
+        found.append(name)
+        at = cast("Mapping[Any, Any]", at)[name]
+    return tuple(found)
+
+
+def _without(given: Mapping[str, Any], paths: Collection[Path], at: Path = ()) -> dict[str, Any]:
+    """Values without those at the ends of paths."""
+    return {
+        name: _without(cast("Mapping[str, Any]", value), paths, (*at, name))
+        if isinstance(value, Mapping)
+        else value
+        for name, value in given.items()
+        if (*at, name) not in paths
+    }
