@@ -19,9 +19,9 @@ from prefect_llm_reports.tasks.contract.branches import (
     BranchBatchResult,
     BranchesResult,
     BranchOptions,
-    Merge,
 )
-from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
+from prefect_llm_reports.tasks.contract.choices import ANSWERS_FOLDER, DEFAULT_MERGE, Merge
+from prefect_llm_reports.tasks.contract.requests import BranchesRequest
 from prefect_llm_reports.tasks.contract.run_forms import (
     Default,
     EndpointName,
@@ -33,7 +33,7 @@ from prefect_llm_reports.tasks.contract.run_forms import (
     begins,
 )
 from prefect_llm_reports.tasks.contract.settings import Settings
-from prefect_llm_reports.tasks.llm.blocks import saved_endpoint
+from prefect_llm_reports.tasks.llm.blocks import saved_endpoints
 from prefect_llm_reports.tasks.llm.tracing import configure_exporter
 from prefect_llm_reports.tasks.runtime.context import branches_run_name, of_a_deployment
 from prefect_llm_reports.tasks.runtime.events import grouped_events
@@ -56,7 +56,7 @@ Branches = Annotated[list[Branch], Field(title="List")]
 async def parallel_branches(
     query: Input,
     branches: Annotated[Branches | Nothing, begins([])] = None,
-    merge: Merge = "all",
+    merge: Merge = DEFAULT_MERGE,
     model: Annotated[Name | Default, begins("")] = None,
     endpoint: Annotated[EndpointName | Default, begins("")] = None,
     options: BranchOptions | Default = None,
@@ -86,7 +86,15 @@ async def parallel_branches(
     Raises:
         BadInput: The request cannot be carried out as it stands; no call was made.
     """
-    checked = await _checked([query], None, branches, merge, model, None, endpoint, options)
+    request = BranchesRequest(
+        queries=[query],
+        branches=branches,
+        merge=merge,
+        model=model,
+        endpoint=endpoint or None,
+        options=options,
+    )
+    checked = await _checked(request)
     async with grouped_events():
         async with BranchRun(checked, Settings()).open() as run:
             result, _ = await run.answered(checked.inquiries[0])
@@ -106,9 +114,9 @@ async def branch_batch(
     queries: Annotated[Inputs | Nothing, begins("")] = None,
     queries_file: Annotated[FilePath | Nothing, begins("")] = None,
     branches: Annotated[Branches | Nothing, begins([])] = None,
-    merge: Merge = "all",
+    merge: Merge = DEFAULT_MERGE,
     model: Annotated[Name | Default, begins("")] = None,
-    output: Output = "answers",
+    output: Output = ANSWERS_FOLDER,
     endpoint: Annotated[EndpointName | Default, begins("")] = None,
     options: BranchOptions | Default = None,
 ) -> BranchBatchResult:
@@ -135,9 +143,17 @@ async def branch_batch(
     Raises:
         BadInput: The request cannot be carried out as it stands; no call was made.
     """
-    checked = await _checked(
-        queries, queries_file, branches, merge, model, output, endpoint, options
+    request = BranchesRequest(
+        queries=queries,
+        queries_file=queries_file,
+        branches=branches,
+        merge=merge,
+        model=model,
+        output=output,
+        endpoint=endpoint or None,
+        options=options,
     )
+    checked = await _checked(request)
     async with grouped_events():
         async with BranchRun(checked, Settings()).open() as run:
             answering = answer_inquiry.map(checked.inquiries)
@@ -149,32 +165,8 @@ async def branch_batch(
     return ending
 
 
-async def _checked(
-    queries: list[Any] | None,
-    queries_file: str | None,
-    branches: list[Branch] | None,
-    merge: str,
-    model: str | None,
-    output: str | None,
-    endpoint: str | None,
-    options: BranchOptions | None,
-) -> CheckedProgram:
-    """Everything that can be wrong is found here, before any call."""
+async def _checked(request: BranchesRequest) -> CheckedProgram:
+    """Check the request as a whole, before any call."""
     configure_exporter()
-    chosen = options or BranchOptions()
-    names = {endpoint, *(b.endpoint for b in branches or ())}
-    names |= {fallback.endpoint for fallback in chosen.fallbacks}
-    saved = {name: await saved_endpoint(name) for name in names if name}
-    return await asyncio.to_thread(
-        check_branches,
-        queries=queries,
-        queries_file=queries_file,
-        branches=branches,
-        merge=merge,
-        model=model or (saved[endpoint].model if endpoint else None) or DEFAULT_MODEL,
-        output=output,
-        saved={name: block.endpoint() for name, block in saved.items()},
-        endpoint=endpoint,
-        options=chosen,
-        settings=Settings(),
-    )
+    saved = await saved_endpoints(request.saved_endpoints)
+    return await asyncio.to_thread(check_branches, request, Settings(), saved)

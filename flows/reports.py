@@ -11,8 +11,16 @@ from prefect import flow, unmapped
 from pydantic import Field
 
 from prefect_llm_reports.flows.shards import run_shard
-from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL, ReportOptions
+from prefect_llm_reports.tasks.contract.choices import (
+    DEFAULT_ROUNDS,
+    DEFAULT_THRESHOLD,
+    REPORTS_FOLDER,
+    ROUNDS,
+    SCORES,
+)
+from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.reports import BatchResult, Topic
+from prefect_llm_reports.tasks.contract.requests import BatchRequest
 from prefect_llm_reports.tasks.contract.run_forms import (
     Default,
     EndpointName,
@@ -47,10 +55,10 @@ Topics = Annotated[list[str | Topic], Lines("With guidance")]
 async def report_batch(
     topics: Annotated[Topics | Nothing, begins("")] = None,
     topics_file: Annotated[FilePath | Nothing, begins("")] = None,
-    max_iterations: Annotated[int, Field(ge=1, le=10)] = 3,
-    quality_threshold: Annotated[float, Field(ge=1, le=10)] = 8,
+    max_iterations: Annotated[int, Field(ge=ROUNDS.least, le=ROUNDS.most)] = DEFAULT_ROUNDS,
+    quality_threshold: Annotated[float, Field(ge=SCORES.least, le=SCORES.most)] = DEFAULT_THRESHOLD,
     model: Annotated[Name | Default, begins("")] = None,
-    output: Output = "reports",
+    output: Output = REPORTS_FOLDER,
     endpoint: Annotated[EndpointName | Default, begins("")] = None,
     options: ReportOptions | Default = None,
 ) -> BatchResult:
@@ -83,29 +91,26 @@ async def report_batch(
     """
     configure_exporter()
     settings = Settings()
-    chosen, endpoint = options or ReportOptions(), endpoint or None
-    saved = await saved_endpoints(endpoint, chosen)
-    batch = await asyncio.to_thread(
-        check_batch,
+    request = BatchRequest(
         topics=topics,
         topics_file=topics_file,
         max_iterations=max_iterations,
         quality_threshold=quality_threshold,
-        model=model or (saved[endpoint].model if endpoint else None) or DEFAULT_MODEL,
+        model=model,
         output=output,
-        saved={name: block.endpoint() for name, block in saved.items()},
-        endpoint=endpoint,
-        options=chosen,
-        settings=settings,
+        endpoint=endpoint or None,
+        options=options,
     )
+    saved = await saved_endpoints(request.saved_endpoints)
+    batch = await asyncio.to_thread(check_batch, request, settings, saved)
     async with grouped_events():
         if count := await shards_of(batch):
-            async with ShardedRun(batch, settings, count, endpoint).open() as run:
+            async with ShardedRun(batch, settings, count, request.endpoint).open() as run:
                 await run.gather(run_shard)
         else:
             async with BatchRun(batch, settings).open() as run:
                 refined = refine_report.map(batch.topics, unmapped(as_is(batch.plan)))
-                if chosen.approval:
+                if batch.plan.options.approval:
                     refined = await run.approved(refined)
                 await run.finish_all(refined)
         result = await run.close()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
 from prefect_llm_reports.tasks.contract.reports import BatchResult
+from prefect_llm_reports.tasks.contract.requests import BatchRequest
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.blocks import saved_endpoints
 from prefect_llm_reports.tasks.llm.tracing import configure_exporter
@@ -48,20 +49,17 @@ async def report_shard(
     configure_exporter()
     settings = Settings()
     order = await asyncio.to_thread(read_order, output, run_id, shard)
-    saved = await saved_endpoints(order.endpoint, order.plan.options)
-    batch = await asyncio.to_thread(
-        check_batch,
+    request = BatchRequest(
         topics=order.topics,
-        topics_file=None,
         max_iterations=order.plan.max_iterations,
         quality_threshold=order.plan.quality_threshold,
         model=order.plan.model,
         output=output,
-        saved={name: block.endpoint() for name, block in saved.items()},
         endpoint=order.endpoint,
         options=order.plan.options,
-        settings=settings,
     )
+    saved = await saved_endpoints(request.saved_endpoints)
+    batch = await asyncio.to_thread(check_batch, request, settings, saved)
     async with grouped_events(), ShardRun(batch, settings, order, run_id).open() as run:
         await run.finish_all(refine_report.map(batch.topics, unmapped(as_is(batch.plan))))
     ending: Any = report_state(await run.close(), deployed=False)

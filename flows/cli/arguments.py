@@ -7,6 +7,20 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from prefect_llm_reports.tasks.contract.choices import (
+    ANSWERS_FOLDER,
+    BRANCH_CALLS_AT_ONCE,
+    DEFAULT_MERGE,
+    DEFAULT_ROUNDS,
+    DEFAULT_THRESHOLD,
+    FORMATS,
+    MERGES,
+    REPORT_CALLS_AT_ONCE,
+    REPORTS_FOLDER,
+    ROUNDS,
+    SCORES,
+)
+
 EXAMPLES = """examples:
   llm-reports run "Edge computing" "Tidal power" --model offline
   llm-reports run --topics-file topics.yaml --output reports --budget 2.50
@@ -32,18 +46,30 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="write, refine and publish reports")
     run.add_argument("topics", nargs="*", metavar="TOPIC", help="what to report on")
     run.add_argument("--topics-file", metavar="F", help="topics as .txt, .yaml, .json or .csv")
-    run.add_argument("--output", metavar="DIR", default="reports", help="default: reports")
-    run.add_argument("--max-iterations", metavar="N", type=int, default=3, help="default: 3")
     run.add_argument(
-        "--quality-threshold", metavar="N", type=float, default=8, help="1 to 10, default: 8"
+        "--output", metavar="DIR", default=REPORTS_FOLDER, help=f"default: {REPORTS_FOLDER}"
     )
-    _calling_arguments(run, concurrency=8)
+    run.add_argument(
+        "--max-iterations",
+        metavar="N",
+        type=int,
+        default=DEFAULT_ROUNDS,
+        help=f"{ROUNDS}, default: {DEFAULT_ROUNDS}",
+    )
+    run.add_argument(
+        "--quality-threshold",
+        metavar="N",
+        type=float,
+        default=DEFAULT_THRESHOLD,
+        help=f"{SCORES}, default: {DEFAULT_THRESHOLD}",
+    )
+    _calling_arguments(run, REPORT_CALLS_AT_ONCE)
     run.add_argument(
         "--format",
         metavar="F",
         dest="formats",
         action="append",
-        choices=("pdf", "docx"),
+        choices=FORMATS,
         help="pdf or docx, beside Markdown and HTML; may be repeated",
     )
     run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
@@ -67,22 +93,22 @@ def _branches(branches: argparse.ArgumentParser) -> None:
     )
     branches.add_argument(
         "--merge",
-        choices=("all", "best", "vote", "concat", "synthesize", "any"),
-        help="what becomes of the answers, default: all",
+        choices=MERGES,
+        help=f"what becomes of the answers, default: {DEFAULT_MERGE}",
     )
     branches.add_argument(
-        "--output", metavar="DIR", help="result directories of a batch, default: answers"
+        "--output", metavar="DIR", help=f"result directories of a batch, default: {ANSWERS_FOLDER}"
     )
-    _calling_arguments(branches, concurrency=32)
+    _calling_arguments(branches, BRANCH_CALLS_AT_ONCE)
     branches.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
-def _calling_arguments(parser: argparse.ArgumentParser, *, concurrency: int) -> None:
+def _calling_arguments(parser: argparse.ArgumentParser, calls_at_once: int) -> None:
     parser.add_argument("--model", metavar="M", help="model name, or offline for no LLM at all")
     parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
     parser.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
     parser.add_argument(
-        "--concurrency", metavar="N", type=int, help=f"calls at once, default: {concurrency}"
+        "--concurrency", metavar="N", type=int, help=f"calls at once, default: {calls_at_once}"
     )
     parser.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
     parser.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
@@ -97,9 +123,7 @@ def _draw(draw: argparse.ArgumentParser) -> None:
         help="default: parallel-branches",
     )
     draw.add_argument("--branches-file", metavar="F", help="the branches as .yaml or .json")
-    draw.add_argument(
-        "--merge", choices=("all", "best", "vote", "concat", "synthesize", "any"), help="the merge"
-    )
+    draw.add_argument("--merge", choices=MERGES, help="the merge")
     draw.add_argument("--output", metavar="FILE.svg", help="default: standard output")
 
 
@@ -130,7 +154,11 @@ def _add_verify(commands: Any) -> None:
 def _add_view(commands: Any) -> None:
     view = commands.add_parser("view", help="read reports in the browser")
     view.add_argument(
-        "directory", metavar="DIR", nargs="?", default="reports", help="default: reports"
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default=REPORTS_FOLDER,
+        help=f"default: {REPORTS_FOLDER}",
     )
     view.add_argument("--port", metavar="N", type=int, default=0, help="default: any free one")
     view.add_argument("--no-browser", action="store_true", help="only print the address")

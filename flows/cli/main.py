@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect_llm_reports.flows.cli.arguments import parser
+from prefect_llm_reports.tasks.contract.choices import ANSWERS_FOLDER, DEFAULT_MODEL
 from prefect_llm_reports.tasks.runtime.environment import set_prefect_defaults
 
 if TYPE_CHECKING:
+    from prefect_llm_reports.tasks.contract.branches import BranchBatchResult, BranchesResult
     from prefect_llm_reports.tasks.contract.reports import BatchResult
 
 EXIT_COMPLETE, EXIT_BAD_INPUT, EXIT_PARTIAL, EXIT_STOPPED = 0, 2, 3, 4
@@ -58,87 +60,75 @@ def _collect_rarely() -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
+    from prefect_llm_reports.tasks.contract.requests import BatchRequest
     from prefect_llm_reports.tasks.contract.settings import Settings
     from prefect_llm_reports.tasks.reports.checking import check_batch
 
     if chosen.base_url:
         os.environ["OPENAI_BASE_URL"] = chosen.base_url
-    options = {
-        "concurrency": chosen.concurrency,
-        "budget_usd": chosen.budget,
-        "deadline_s": chosen.deadline,
-        "formats": chosen.formats,
-    }
-    request: dict[str, Any] = {
-        "topics": chosen.topics or None,
-        "topics_file": chosen.topics_file,
-        "max_iterations": chosen.max_iterations,
-        "quality_threshold": chosen.quality_threshold,
-        "model": chosen.model or (None if chosen.endpoint else DEFAULT_MODEL),
-        "output": chosen.output,
-        "endpoint": chosen.endpoint,
-        "options": {name: value for name, value in options.items() if value is not None},
-    }
-    if chosen.endpoint is None:  # a saved endpoint can only be looked up with a Prefect server
-        check_batch(**request, saved={}, settings=Settings())
+    request = BatchRequest(
+        topics=chosen.topics or None,
+        topics_file=chosen.topics_file,
+        max_iterations=chosen.max_iterations,
+        quality_threshold=chosen.quality_threshold,
+        model=chosen.model,
+        output=chosen.output,
+        endpoint=chosen.endpoint,
+        options=_options(chosen, formats=chosen.formats),
+    )
+    check_batch(request.without_saved_endpoints(), Settings(), {})
 
     from prefect_llm_reports.flows.cli.terminal import run_batch
 
-    result, signal_number = run_batch(request)
+    result, signal_number = run_batch(request.parameters())
     if chosen.json:
         sys.stdout.write(result.model_dump_json(indent=2) + "\n")
     return 128 + signal_number if signal_number else _exit_status(result)
 
 
-def _branches(chosen: argparse.Namespace) -> int:
-    from prefect_llm_reports.tasks.branches.checking import check_branches
-    from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
-    from prefect_llm_reports.tasks.contract.settings import Settings
-    from prefect_llm_reports.tasks.inputs.values import read_program
-
-    if chosen.base_url:
-        os.environ["OPENAI_BASE_URL"] = chosen.base_url
-    program = read_program(chosen.branches_file) if chosen.branches_file else {}
+def _options(chosen: argparse.Namespace, **more: Any) -> dict[str, Any]:
+    """The options that the command line names."""
     given = {
         "concurrency": chosen.concurrency,
         "budget_usd": chosen.budget,
         "deadline_s": chosen.deadline,
+        **more,
     }
-    options = program.get("options", {})
-    options = {**options, **{name: value for name, value in given.items() if value is not None}}
-    model = chosen.model or program.get("model")
-    request: dict[str, Any] = {
-        "branches": program.get("branches"),
-        "merge": chosen.merge or program.get("merge") or "all",
-        "model": model or (None if chosen.endpoint else DEFAULT_MODEL),
-        "endpoint": chosen.endpoint,
-        "options": options,
-    }
-    inputs: dict[str, Any] = {"queries": chosen.queries, "queries_file": chosen.queries_file}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _branches(chosen: argparse.Namespace) -> int:
+    from prefect_llm_reports.tasks.branches.checking import check_branches
+    from prefect_llm_reports.tasks.contract.requests import BranchesRequest
+    from prefect_llm_reports.tasks.contract.settings import Settings
+    from prefect_llm_reports.tasks.inputs.branches_file import read_branches_file
+    from prefect_llm_reports.tasks.inputs.requests import Collected
+
+    if chosen.base_url:
+        os.environ["OPENAI_BASE_URL"] = chosen.base_url
+    checked = Collected()
+    file = read_branches_file(chosen.branches_file, checked.problems)
     several = bool(chosen.queries_file or chosen.output or len(chosen.queries) != 1)
-    output: dict[str, Any] = {"output": chosen.output or "answers"} if several else {"output": None}
-    if chosen.endpoint is None and not _names_blocks(request):
-        check_branches(**request, **inputs, **output, saved={}, settings=Settings())
+    request = BranchesRequest(
+        queries=chosen.queries,
+        queries_file=chosen.queries_file,
+        branches=file.branches,
+        merge=chosen.merge or file.merge,
+        model=chosen.model or file.model,
+        output=(chosen.output or ANSWERS_FOLDER) if several else None,
+        endpoint=chosen.endpoint,
+        options={**file.options.model_dump(exclude_unset=True), **_options(chosen)},
+    )
+    checked(lambda: check_branches(request.without_saved_endpoints(), Settings(), {}))
+    checked.refuse()
 
     from prefect_llm_reports.flows.cli.terminal import run_branch_batch, run_branches
 
-    if several:
-        result, signal_number = run_branch_batch({**request, **inputs, **output})
-    else:
-        result, signal_number = run_branches({**request, "query": chosen.queries[0]})
+    run: Any = run_branch_batch if several else run_branches
+    result, signal_number = run(request.parameters())
     if chosen.json:
         sys.stdout.write(result.model_dump_json(indent=2) + "\n")
-    if signal_number:
-        return 128 + signal_number
-    status = {"complete": EXIT_COMPLETE, "stopped": EXIT_STOPPED}
-    return status.get(result.status, EXIT_PARTIAL)
-
-
-def _names_blocks(request: dict[str, Any]) -> bool:
-    """Whether saved endpoints are named, which only a Prefect server can look up."""
-    named: list[Any] = [*(request["branches"] or ()), *request["options"].get("fallbacks", ())]
-    return any("endpoint" in item for item in named if isinstance(item, dict))
+    return 128 + signal_number if signal_number else _exit_status(result)
 
 
 def _draw(chosen: argparse.Namespace) -> int:
@@ -146,10 +136,9 @@ def _draw(chosen: argparse.Namespace) -> int:
 
     from prefect_llm_reports.tasks.branches.drawing import draw_program
     from prefect_llm_reports.tasks.branches.programs import check_program
-    from prefect_llm_reports.tasks.contract.branches import BranchOptions
     from prefect_llm_reports.tasks.contract.errors import BadInput
-    from prefect_llm_reports.tasks.contract.options import DEFAULT_MODEL
-    from prefect_llm_reports.tasks.inputs.values import read_program
+    from prefect_llm_reports.tasks.inputs.branches_file import read_branches_file
+    from prefect_llm_reports.tasks.inputs.requests import Collected
     from prefect_llm_reports.tasks.reports.drawing import draw_reports
 
     if chosen.what == "report-batch":
@@ -157,11 +146,12 @@ def _draw(chosen: argparse.Namespace) -> int:
             raise BadInput("--branches-file and --merge are for parallel-branches; leave them out")
         picture = draw_reports()
     else:
-        file = read_program(chosen.branches_file) if chosen.branches_file else {}
-        options = BranchOptions.model_validate(file.get("options", {}))
-        merge = chosen.merge or file.get("merge") or "all"
-        model = file.get("model") or DEFAULT_MODEL
-        picture = draw_program(check_program(file.get("branches"), merge, model, options))
+        checked = Collected()
+        file = read_branches_file(chosen.branches_file, checked.problems)
+        merge, model = chosen.merge or file.merge, file.model or DEFAULT_MODEL
+        program = checked(lambda: check_program(file.branches, merge, model, file.options))
+        checked.refuse()
+        picture = draw_program(program) if program else ""
     if chosen.output:
         try:
             Path(chosen.output).write_text(picture, encoding="utf-8")
@@ -190,10 +180,9 @@ def _view(chosen: argparse.Namespace) -> int:
     return view(chosen.directory, port=chosen.port, browser=not chosen.no_browser)
 
 
-def _exit_status(result: BatchResult) -> int:
-    return {"complete": EXIT_COMPLETE, "partial": EXIT_PARTIAL, "stopped": EXIT_STOPPED}[
-        result.status
-    ]
+def _exit_status(result: BatchResult | BranchesResult | BranchBatchResult) -> int:
+    status = {"complete": EXIT_COMPLETE, "stopped": EXIT_STOPPED}
+    return status.get(result.status, EXIT_PARTIAL)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
 
 POLL_S = 1.0
 """Seconds between two looks for new runs."""
@@ -91,7 +92,7 @@ def serve(topics_file: str | None = None) -> int:
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     reach_server(console, embedded=False)
-    if topics_file and not topics_file.startswith("s3") and not Path(topics_file).is_file():
+    if topics_file and not in_s3(topics_file) and not Path(absolute(topics_file)).is_file():
         raise BadInput(f"topics file {topics_file}: no such file; give the path of a readable file")
     try:
         asyncio.run(_serve(console, topics_file))
@@ -170,8 +171,8 @@ async def _added(
 
 def _found(topics_file: str) -> str:
     """The full path of a topics file: from here, or else as it was shipped."""
-    if topics_file.startswith("s3"):
+    if in_s3(topics_file):
         return topics_file
-    here = Path(topics_file).expanduser().absolute()
+    here = Path(absolute(topics_file))
     shipped = Path(str(SHIPPED)) / topics_file.removeprefix("deployments/")
     return str(here if here.is_file() or not shipped.is_file() else shipped)

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
+from prefect_llm_reports.tasks.contract.locations import saved_bucket
 from prefect_llm_reports.tasks.results.verifying import Verification, Verifier
 from prefect_llm_reports.tasks.storage.places import Place, open_place
 
@@ -36,7 +37,7 @@ def opened(directory: str) -> Place:
     Raises:
         BadInput: No such folder, bucket or block.
     """
-    if directory.startswith("s3-bucket/"):
+    if saved_bucket(directory) is not None:
         from rich.console import Console
 
         from prefect_llm_reports.flows.cli.server import reach_server

@@ -1,23 +1,28 @@
-"""A request for branches, checked as a whole before any call."""
+"""A request for branches, checked as a whole before any call.
+
+Here: which checks it needs, all made before any problem is reported. Not here: the program itself
+(`programs`), checks that other requests need too (`inputs.requests`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from prefect_llm_reports.tasks.branches.programs import check_program
+from prefect_llm_reports.tasks.branches.programs import Program, check_program
 from prefect_llm_reports.tasks.branches.questions import Asker, Inquiry, gather_inquiries
-from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions
-from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.branches import BranchOptions
+from prefect_llm_reports.tasks.contract.choices import ASKING_MERGES, DEFAULT_MODEL
+from prefect_llm_reports.tasks.contract.requests import BranchesRequest
 from prefect_llm_reports.tasks.contract.settings import Settings, store_location
+from prefect_llm_reports.tasks.inputs.files import read_file
+from prefect_llm_reports.tasks.inputs.problems import LISTED
 from prefect_llm_reports.tasks.inputs.requests import (
     Collected,
+    Saved,
     check_priced,
     checked_options,
-    endpoint_for,
-    fallback_endpoints,
-    file_given,
+    endpoints_for,
+    model_named,
     writable_place,
 )
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
@@ -45,65 +50,67 @@ class CheckedProgram:
     warnings: list[str]
 
 
-def check_branches(
-    *,
-    queries: Sequence[Any] | None,
-    queries_file: str | None = None,
-    branches: Sequence[Branch | Mapping[str, Any]] | None,
-    merge: str,
-    model: str,
-    output: str | None,
-    saved: Mapping[str, Endpoint],
-    endpoint: str | None,
-    options: BranchOptions | Mapping[str, Any] | None,
-    settings: Settings,
-) -> CheckedProgram:
+def check_branches(request: BranchesRequest, settings: Settings, saved: Saved) -> CheckedProgram:
     """Check a program of branches and its inputs as a whole.
 
     Args:
-        queries: Inputs given directly.
-        queries_file: Name of a file with inputs, added to those.
-        branches: The branches; None: two of `AnswerWithThinking`.
-        merge: How outputs are merged.
-        model: Model of the branches that name none; "offline" for the embedded engine.
-        output: Where result directories go; None: nowhere.
-        saved: The saved endpoints that the request names.
-        endpoint: Name of the endpoint to use; None: the environment's.
-        options: Everything else.
+        request: The request.
         settings: The environment.
+        saved: The saved endpoints that the request names.
 
     Raises:
         BadInput: With every problem found.
     """
-    problems: list[str] = []
-    checked = Collected(problems)
-    if not model.strip():
-        problems.append("model is empty; name one, or use the model 'offline'")
-    chosen = checked(lambda: checked_options(BranchOptions, options)) or BranchOptions()
-    program = checked(lambda: check_program(branches, merge, model, chosen))
-    gathered = checked(lambda: gather_inquiries(queries, file_given(queries_file, "queries")))
+    checked = Collected()
+    model = checked(lambda: model_named(request.model, request.endpoint, saved))
+    options = checked_options(BranchOptions, request.options, checked.problems)
+    program = checked(
+        lambda: check_program(request.branches, request.merge, model or DEFAULT_MODEL, options)
+    )
+    gathered = checked(
+        lambda: gather_inquiries(request.queries, read_file(request.queries_file, "queries"))
+    )
     endpoints: dict[str | None, list[Endpoint]] = {}
+    if model:
+        endpoints = _endpoints(request, model, options, program, settings, saved, checked)
+    place = checked(lambda: writable_place(request.output or "")) if request.output else None
+    store = store_location(options.store, settings)
+    checked(lambda: writable_place(store, private=True))
+    for inquiry in gathered[0] if program and gathered else ():
+        checked(lambda inquiry=inquiry: program and program.check_input(inquiry.query))
+        if len(checked.problems) > LISTED:
+            break
+    checked.refuse()
+    assert program  # each check either gave a result or found a problem
+    assert gathered
+    asker = Asker(program, {name: found[0].base_url for name, found in endpoints.items()})
+    inquiries, warnings = gathered
+    return CheckedProgram(asker, inquiries, endpoints, place, store, warnings)
+
+
+def _endpoints(
+    request: BranchesRequest,
+    model: str,
+    options: BranchOptions,
+    program: Program | None,
+    settings: Settings,
+    saved: Saved,
+    checked: Collected,
+) -> dict[str | None, list[Endpoint]]:
+    """Where to ask, by name of a saved endpoint that a branch names; None: the run's."""
+    found: dict[str | None, list[Endpoint]] = {}
     nodes = program.nodes if program else ()
     for name in dict.fromkeys([None, *(node.branch.endpoint for node in nodes)]):
         reached = checked(
-            lambda name=name: endpoint_for(model, saved.get(name or endpoint or ""), settings)
+            lambda name=name: endpoints_for(
+                model, name or request.endpoint, options, saved, settings
+            )
         )
-        if reached is None:
+        if not reached:
             continue
-        endpoints[name] = [reached, *fallback_endpoints(chosen, reached, saved, settings)]
+        found[name] = reached
         models = {node.branch.model or model for node in nodes if node.branch.endpoint == name}
-        if name is None and merge in ("best", "synthesize"):
-            models.add(chosen.merge_model or model)
-        checked(lambda models=models, reached=reached: check_priced(chosen, models, reached))
-    place = checked(lambda: writable_place(output)) if output else None
-    store = store_location(chosen.store, settings)
-    checked(lambda: writable_place(store, private=True))
-    if program and gathered:
-        for inquiry in gathered[0]:
-            checked(lambda inquiry=inquiry: program.check_input(inquiry.query))
-            if len(problems) > 20:
-                break
-    if problems or program is None or gathered is None:
-        raise BadInput(*dict.fromkeys(problems))
-    asker = Asker(program, {name: found[0].base_url for name, found in endpoints.items()})
-    return CheckedProgram(asker, gathered[0], endpoints, place, store, gathered[1])
+        if name is None and request.merge in ASKING_MERGES:
+            models.add(options.merge_model or model)
+        checked(lambda models=models, reached=reached: check_priced(options, models, reached[0]))
+    return found

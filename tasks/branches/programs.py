@@ -18,19 +18,19 @@ from prefect_llm_reports.tasks.contract.branches import (
     AnswerWithThinking,
     Branch,
     BranchOptions,
-    Merge,
     OutputField,
     OutputSpec,
     Query,
     Use,
 )
+from prefect_llm_reports.tasks.contract.choices import MERGES, Merge
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import OFFLINE, canonical_json, digest
+from prefect_llm_reports.tasks.inputs.problems import problems_of
 from prefect_llm_reports.tasks.llm.answer_forms import Form, model_form, schema_form
 from prefect_llm_reports.tasks.llm.strict_schemas import Json, at_path, kind_of, misfits
 
 MOST_BRANCHES = 100
-MERGES: tuple[Merge, ...] = ("all", "any", "best", "vote", "concat", "synthesize")
 T = TypeVar("T")
 
 
@@ -135,7 +135,7 @@ def check_program(
         if count > 1:
             problems.append(f"branch {name}: {count} branches have this name; rename them")
     nodes = _nodes(found, problems)
-    problems += _graph_problems(nodes)
+    problems += _graph_problems(nodes, {_name_of(branch) for branch in given})
     synthesis = _attempt(
         problems, "merge_output", lambda: form_of(options.merge_output, AnswerWithThinking)
     )
@@ -205,11 +205,19 @@ def _attempt(problems: list[str], where: str, make: Callable[[], T]) -> T | None
         return None
 
 
+def _name_of(given: Any) -> str:
+    """The name of a branch as it was given, valid or not; empty: none."""
+    if isinstance(given, Branch):
+        return given.name
+    named = cast("Mapping[str, Any]", given).get("name") if isinstance(given, Mapping) else None
+    return named if isinstance(named, str) else ""
+
+
 def _branch(number: int, given: Any, problems: list[str]) -> Branch | None:
     if isinstance(given, Branch):
         return given
-    named = cast("Mapping[str, Any]", given).get("name") if isinstance(given, Mapping) else None
-    where = f"branch {named}" if isinstance(named, str) and named else f"branches[{number}]"
+    named = _name_of(given)
+    where = f"branch {named}" if named else f"branches[{number}]"
     if not isinstance(given, Mapping):
         problems.append(f"{where}: wanted an object with at least a name; correct it")
         return None
@@ -219,9 +227,7 @@ def _branch(number: int, given: Any, problems: list[str]) -> Branch | None:
         if isinstance(error, TypeError):
             problems.append(f"{where}: its keys must be texts; correct them")
             return None
-        for wrong in error.errors(include_url=False, include_input=False):
-            at = ".".join(str(part) for part in wrong["loc"])
-            problems.append(f"{where}: {at}: {wrong['msg']}".replace("Value error, ", ""))
+        problems += problems_of(error, f"{where}: ")
         return None
 
 
@@ -253,7 +259,8 @@ def _nodes(branches: list[Branch], problems: list[str]) -> list[Node]:
     return nodes
 
 
-def _graph_problems(nodes: list[Node]) -> list[str]:
+def _graph_problems(nodes: list[Node], given: set[str]) -> list[str]:
+    """Problems of what branches use; nothing is said of one that is given but not readable."""
     known = {node.name: node for node in nodes}
     problems: list[str] = []
     for node in nodes:
@@ -265,8 +272,10 @@ def _graph_problems(nodes: list[Node]) -> list[str]:
                 )
         for use in node.uses:
             source = known.get(use.branch)
+            if source is None and use.branch in given:
+                continue
             if source is None:
-                others = ", ".join(known) or "none"
+                others = ", ".join(sorted(filter(None, given))) or "none"
                 problems.append(
                     f"branch {node.name}: uses {use.source}, but there is no branch"
                     f" {use.branch}; there are {others}"
@@ -277,7 +286,7 @@ def _graph_problems(nodes: list[Node]) -> list[str]:
                     f"branch {node.name}: uses {use.source}, which is no field of what"
                     f" {use.branch} answers; it answers {fields}"
                 )
-    if not problems and (circle := _circle(known)):
+    if not problems and given == known.keys() and (circle := _circle(known)):
         problems.append(
             f"branches use each other in a circle: {' → '.join(circle)}; remove one of these uses"
         )

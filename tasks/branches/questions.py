@@ -17,11 +17,12 @@ from prefect_llm_reports.tasks.calls.prompts import branch_prompt, judge_prompt,
 from prefect_llm_reports.tasks.contract.calls import Ask, Message
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import canonical_json, digest
-from prefect_llm_reports.tasks.inputs.values import read_list
+from prefect_llm_reports.tasks.inputs.files import Entry
+from prefect_llm_reports.tasks.inputs.problems import first
+from prefect_llm_reports.tasks.inputs.queries import MAX_QUERIES, read_queries
 from prefect_llm_reports.tasks.llm.answer_forms import Form
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
-MOST_QUERIES = 100_000
 MOST_CHARS = 1_000_000
 BEST_BY = "Which answer would serve somebody who has to rely on it?"
 
@@ -69,17 +70,21 @@ def gather_inquiries(
     Raises:
         BadInput: All that is wrong, each with its place; the first 20 are listed.
     """
-    found = [(f"queries[{number}]", query) for number, query in enumerate(queries or (), start=1)]
+    given = enumerate(queries or (), start=1)
+    found = [Entry(f"queries[{number}]", query) for number, query in given]
+    problems: list[str] = []
     if source:
-        found += read_list(*source)
-    problems = [f"{place}: {wrong}" for place, query in found if (wrong := _unfit(query))]
-    if not found:
+        try:
+            found += read_queries(*source)
+        except BadInput as bad:
+            problems += bad.problems
+    problems += [f"{place}: {wrong}" for place, query in found if (wrong := _unfit(query))]
+    if not found and not problems:
         problems.append("no input: give a query, or a file of them")
-    if len(found) > MOST_QUERIES:
-        problems.append(f"{len(found):,} inputs, at most {MOST_QUERIES:,}; split them")
+    if len(found) > MAX_QUERIES:
+        problems.append(f"more than {MAX_QUERIES:,} inputs, the most for one run; split them")
     if problems:
-        more = [f"and {len(problems) - 20} more"] if len(problems) > 20 else []
-        raise BadInput(*problems[:20], *more)
+        raise BadInput(*first(problems))
     places: dict[str, list[str]] = {}
     distinct: list[Inquiry] = []
     for place, query in found:
@@ -89,7 +94,7 @@ def gather_inquiries(
             distinct.append(Inquiry(query, label))
         places.setdefault(inquiry.text, []).append(place)
     return distinct, [
-        f"one input is given {len(where)} times and answered once: {', '.join(where[:20])}"
+        f"one input is given {len(where)} times and answered once: {', '.join(first(where))}"
         for where in places.values()
         if len(where) > 1
     ]

@@ -15,6 +15,13 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from prefect_llm_reports.tasks.contract.calls import StepRecord
+from prefect_llm_reports.tasks.contract.choices import (
+    ANSWER_TOKENS,
+    BRANCH_CALLS_AT_ONCE,
+    CALLS_AT_ONCE,
+    TEMPERATURES,
+    Merge,
+)
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.records import (
     SCHEMA_VERSION,
@@ -26,7 +33,6 @@ from prefect_llm_reports.tasks.contract.records import (
 )
 from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
 
-Merge = Literal["all", "any", "best", "vote", "concat", "synthesize"]
 FieldType = Literal["text", "integer", "number", "boolean", "choice"]
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
 
@@ -164,14 +170,14 @@ class Branch(Record):
     )
     temperature: float | None = Field(
         default=None,
-        ge=0,
-        le=2,
+        ge=TEMPERATURES.least,
+        le=TEMPERATURES.most,
         description="Sampling temperature of this branch. Empty: the run's.",
     )
     max_output_tokens: int | None = Field(
         default=None,
-        ge=256,
-        le=200_000,
+        ge=ANSWER_TOKENS.least,
+        le=ANSWER_TOKENS.most,
         description="Tokens this branch's answer may have. Empty: the run's.",
     )
 
@@ -245,7 +251,10 @@ class BranchOptions(CallOptions):
     )
 
     concurrency: int = Field(
-        default=32, ge=1, le=1000, description="LLM calls under way at once, at most."
+        default=BRANCH_CALLS_AT_ONCE,
+        ge=CALLS_AT_ONCE.least,
+        le=CALLS_AT_ONCE.most,
+        description="LLM calls under way at once, at most.",
     )
     merge_model: str | None = Field(
         default=None,

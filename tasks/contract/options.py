@@ -7,12 +7,16 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from prefect_llm_reports.tasks.contract.choices import (
+    ANSWER_TOKENS,
+    CALLS_AT_ONCE,
+    REPORT_CALLS_AT_ONCE,
+    ROUNDS,
+    TEMPERATURES,
+    Format,
+)
 from prefect_llm_reports.tasks.contract.records import OFFLINE, Price, Record, Usd
 from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
-
-DEFAULT_MODEL = "gpt-5-mini"
-
-Format = Literal["pdf", "docx"]
 
 
 def checked_pages_url(value: str | None) -> str | None:
@@ -39,7 +43,10 @@ class CallOptions(Record):
     model_config = ConfigDict(json_schema_extra=form())
 
     concurrency: int = Field(
-        default=8, ge=1, le=1000, description="LLM calls under way at once, at most."
+        default=REPORT_CALLS_AT_ONCE,
+        ge=CALLS_AT_ONCE.least,
+        le=CALLS_AT_ONCE.most,
+        description="LLM calls under way at once, at most.",
     )
     budget_usd: Usd | None = Field(
         default=None,
@@ -56,15 +63,15 @@ class CallOptions(Record):
     )
     max_output_tokens: int = Field(
         default=16_000,
-        ge=256,
-        le=200_000,
+        ge=ANSWER_TOKENS.least,
+        le=ANSWER_TOKENS.most,
         description="Tokens one answer may have, reasoning included; a call's worst case is"
         " priced with it.",
     )
     temperature: float | None = Field(
         default=None,
-        ge=0,
-        le=2,
+        ge=TEMPERATURES.least,
+        le=TEMPERATURES.most,
         description="Sampling temperature. Empty: not sent, the model's own default.",
     )
     requests_per_minute: int | None = Field(
@@ -207,8 +214,8 @@ class ReportOptions(CallOptions):
     )
     plateau: int | None = Field(
         default=None,
-        ge=1,
-        le=10,
+        ge=ROUNDS.least,
+        le=ROUNDS.most,
         description="Stop after this many rounds without a better score. Empty: off.",
     )
     language: str = Field(

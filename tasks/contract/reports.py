@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from slugify import slugify
 
 from prefect_llm_reports.tasks.contract.calls import StepRecord
+from prefect_llm_reports.tasks.contract.choices import SCORES
 from prefect_llm_reports.tasks.contract.records import (
     SCHEMA_VERSION,
     Calls,
@@ -55,12 +56,16 @@ class Topic(Record):
             raise ValueError("the title is blank; give the report a topic")
         return value
 
+    @property
+    def mark(self) -> str:
+        """The eight-digit hash of title and guidance that ends the slug; quicker than the slug."""
+        return digest(f"{self.title}\0{self.guidance}" if self.guidance else self.title)[:8]
+
     @cached_property
     def slug(self) -> str:
         """The report's folder name: at most 80 ASCII characters and an eight-digit hash."""
-        identity = f"{self.title}\0{self.guidance}" if self.guidance else self.title
         words = slugify(self.title, max_length=71, word_boundary=True) or "topic"
-        return f"{words}-{digest(identity)[:8]}"
+        return f"{words}-{self.mark}"
 
 
 class Critique(BaseModel):
@@ -69,7 +74,9 @@ class Critique(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     score: int = Field(
-        ge=1, le=10, description="Overall quality from 1 to 10; 8 or more is ready for publication."
+        ge=SCORES.least,
+        le=SCORES.most,
+        description="Overall quality from 1 to 10; 8 or more is ready for publication.",
     )
     strengths: list[str] = Field(description="What works and must be kept, one point each.")
     improvements: list[str] = Field(

@@ -5,13 +5,13 @@ Values a person chooses for one batch are in `ReportOptions`, not here.
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.locations import absolute
 from prefect_llm_reports.tasks.contract.options import checked_pages_url
 from prefect_llm_reports.tasks.contract.records import Price
 
@@ -91,6 +91,13 @@ def checked_base_url(url: str, *, allow_http: bool = False) -> str:
 
 
 def store_location(chosen: str | None, settings: Settings) -> str:
-    """Where answers are kept: the batch's choice, else the environment's, with ~ expanded."""
-    location = chosen or settings.store
-    return location if location.startswith("s3") else str(Path(location).expanduser().absolute())
+    """Where answers are kept: the batch's choice, else the environment's.
+
+    Args:
+        chosen: The batch's choice; None or empty: none.
+        settings: The environment.
+
+    Returns:
+        An address in S3, or an absolute path.
+    """
+    return absolute(chosen or settings.store)

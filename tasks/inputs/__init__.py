@@ -1,4 +1,4 @@
-"""What people hand over: topics, queries, branches files and requests, read and checked.
+"""What people hand over: topics, inputs, branches files and requests, read and checked.
 
 Here: file formats with their limits, and the checks that every request shares. Not here: checks
 that only reports or only branches need (`reports.checking`, `branches.checking`).
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from prefect_llm_reports.tasks import lazily
 
 if TYPE_CHECKING:
+    from prefect_llm_reports.tasks.inputs.branches_file import BranchesFile, read_branches_file
     from prefect_llm_reports.tasks.inputs.requests import Collected
     from prefect_llm_reports.tasks.inputs.topics import gather_topics
-    from prefect_llm_reports.tasks.inputs.values import read_program
 
-__all__ = ["Collected", "gather_topics", "read_program"]
+__all__ = ["BranchesFile", "Collected", "gather_topics", "read_branches_file"]
 
 __getattr__ = lazily(
     __name__,
     {
+        "BranchesFile": "branches_file",
         "Collected": "requests",
         "gather_topics": "topics",
-        "read_program": "values",
+        "read_branches_file": "branches_file",
     },
 )

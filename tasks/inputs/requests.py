@@ -1,99 +1,111 @@
-"""What a run needs, checked before any call: input, options, endpoint, prices, output, store.
+"""Checks that every request shares: options, endpoints, prices, output, store.
 
-All problems are found together, so that a person corrects them in one go.
+Here: checks made before any call, each of which says what is wrong and what to do. Not here: which
+of them a request needs (`reports.checking`, `branches.checking`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
+from prefect_llm_reports.tasks.contract.choices import DEFAULT_MODEL
+from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.records import OFFLINE
 from prefect_llm_reports.tasks.contract.settings import Settings, checked_base_url
+from prefect_llm_reports.tasks.inputs.problems import read_model
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.llm.pricing import PriceList
 from prefect_llm_reports.tasks.llm.transport import OFFLINE_URL
 from prefect_llm_reports.tasks.storage.places import Place, open_place
 
+if TYPE_CHECKING:
+    from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
+
 OPENAI_URL = "https://api.openai.com/v1"
 
 T = TypeVar("T")
 Options = TypeVar("Options", bound=CallOptions)
+Saved = Mapping[str, "LLMEndpoint"]
+"""Saved endpoints by name."""
 
 
 class Collected:
-    """Runs checks one after the other and collects what they find wrong."""
+    """Runs checks one after the other and collects the problems that they find.
 
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
+    Attributes:
+        problems: One sentence each, in the order in which they were found.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
 
     def __call__(self, check: Callable[[], T]) -> T | None:
-        """The result of a check; None when it found problems, which are kept."""
+        """The result of a check; None where it found problems."""
         try:
             return check()
         except BadInput as bad:
-            self.problems.extend(bad.problems)
+            self.problems += bad.problems
         return None
 
+    def refuse(self) -> None:
+        """Refuse the request if anything is wrong with it.
 
-def fallback_endpoints(
-    options: CallOptions, reached: Endpoint, saved: Mapping[str, Endpoint], settings: Settings
-) -> list[Endpoint]:
-    """The endpoints that the options name as fallbacks, in order."""
-    return [
-        replace(
-            endpoint_for(other.model, saved[other.endpoint], settings)
-            if other.endpoint
-            else reached,
-            model=other.model,
-        )
-        for other in options.fallbacks
-    ]
+        Raises:
+            BadInput: With every problem, once each.
+        """
+        if self.problems:
+            raise BadInput(*dict.fromkeys(self.problems))
 
 
-def checked_options(kind: type[Options], options: Options | Mapping[str, Any] | None) -> Options:
-    """Options as a model; BadInput with a line for each that is wrong."""
+def checked_options(
+    kind: type[Options], options: Options | Mapping[str, Any] | None, problems: list[str]
+) -> Options:
+    """Options as a model; wrong ones are added to the problems and left at their defaults.
+
+    Args:
+        kind: The model.
+        options: As given; None: the defaults.
+        problems: Takes a sentence for each that is wrong.
+    """
     if isinstance(options, kind):
         return options
-    try:
-        return kind.model_validate(options or {})
-    except ValidationError as error:
-        raise BadInput(
-            *(
-                f"option {'.'.join(str(part) for part in e['loc'])}: {e['msg']}"
-                for e in error.errors(include_url=False, include_input=False)
-            )
-        ) from None
+    given: Any = options or {}
+    return read_model(kind, given, problems, "option ")
 
 
-def file_given(name: str | None, what: str) -> tuple[str, bytes] | None:
-    """The name and the bytes of a file that a person named, in a folder or in S3."""
-    if not name:
-        return None
-    try:
-        if name.startswith(("s3://", "s3-bucket/")):
-            folder, _, last = name.rpartition("/")
-            body = open_place(folder).read(last)
-            if body is None:
-                raise BadInput(f"{what} file {name}: no such object; check bucket and key")
-            return name, body
-        return name, Path(name).expanduser().read_bytes()
-    except StorageError as error:
-        raise BadInput(f"{what} file {name}: {error}") from None
-    except OSError as error:
-        raise BadInput(
-            f"{what} file {name}: {error.strerror}; give the path of a readable file"
-        ) from None
+def model_named(model: str | None, endpoint: str | None, saved: Saved) -> str:
+    """The model of a request: its own, else its saved endpoint's, else the project's default.
+
+    Args:
+        model: The request's; None or empty: it names none.
+        endpoint: Name of its saved endpoint; None or empty: it names none.
+        saved: The saved endpoints.
+
+    Raises:
+        BadInput: The name is blank.
+    """
+    found = model or (saved[endpoint].model if endpoint else None) or DEFAULT_MODEL
+    if not found.strip():
+        raise BadInput("model is blank; name one, or use the model 'offline'")
+    return found
 
 
 def endpoint_for(model: str, endpoint: Endpoint | None, settings: Settings) -> Endpoint:
-    """Where a model is asked: the embedded engine, a saved endpoint, or the environment's."""
+    """The endpoint that a model is asked at.
+
+    Args:
+        model: "offline" is asked of the embedded engine, wherever else the request points.
+        endpoint: A saved endpoint; None: the environment's.
+        settings: The environment.
+
+    Raises:
+        BadInput: There is none, or its address is not acceptable.
+    """
     if model == OFFLINE:
         return Endpoint(OFFLINE_URL)
     if endpoint is None:
@@ -112,16 +124,58 @@ def endpoint_for(model: str, endpoint: Endpoint | None, settings: Settings) -> E
     )
 
 
+def endpoints_for(
+    model: str, name: str | None, options: CallOptions, saved: Saved, settings: Settings
+) -> list[Endpoint]:
+    """The endpoints that a model is asked at, in order: the chosen one, then the fallbacks.
+
+    Args:
+        model: The model.
+        name: Name of the chosen endpoint; None or empty: the environment's.
+        options: Name the fallbacks.
+        saved: The saved endpoints.
+        settings: The environment.
+
+    Raises:
+        BadInput: One is missing, or its address is not acceptable.
+    """
+    chosen = endpoint_for(model, saved[name].endpoint() if name else None, settings)
+    found = [chosen]
+    for other in options.fallbacks:
+        at = chosen
+        if other.endpoint:
+            at = endpoint_for(other.model, saved[other.endpoint].endpoint(), settings)
+        found.append(replace(at, model=other.model))
+    return found
+
+
 def writable_place(location: str, *, private: bool = False) -> Place:
-    """A place that a probe could write to; BadInput or StorageError says what is in the way."""
+    """A place that a probe could write to.
+
+    Args:
+        location: A folder, or an address in S3.
+        private: Files are for this user only.
+
+    Raises:
+        BadInput: It cannot be written to.
+    """
     place = open_place(location, private=private)
     place.probe()
     return place
 
 
 def check_priced(options: CallOptions, models: Iterable[str], endpoint: Endpoint) -> None:
-    """A budget can only be kept when every model has a price."""
-    if options.budget_usd is None:
+    """Check that every model has a price, without which no budget can be kept.
+
+    Args:
+        options: With or without a budget.
+        models: The models that are asked; fallbacks are added.
+        endpoint: Where they are asked; the embedded engine costs nothing.
+
+    Raises:
+        BadInput: A price is unknown.
+    """
+    if options.budget_usd is None or endpoint.base_url == OFFLINE_URL:
         return
     prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
     names = {*models, *(f.model for f in options.fallbacks)}

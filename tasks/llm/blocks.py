@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
-from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.records import Price
 from prefect_llm_reports.tasks.contract.settings import checked_base_url
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 
 
 class LLMEndpoint(Block):
-    """An OpenAI-compatible endpoint with its key, saved once and picked by name."""
+    """An OpenAI-compatible endpoint with its key, saved once and picked by name.
+
+    Example:
+        Load a saved endpoint:
+
+        ```python
+        from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
+
+        endpoint = LLMEndpoint.load("BLOCK_NAME")
+        ```
+    """
 
     _block_type_name: ClassVar[str | None] = "LLM endpoint"
     _block_type_slug: ClassVar[str | None] = "llm-endpoint"
+    _logo_url: ClassVar[HttpUrl | None] = HttpUrl(
+        "https://raw.githubusercontent.com/PrefectHQ/prefect"
+        "/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/webhook.png"
+    )
+    """The picture of Prefect's own Webhook block: also an HTTP address."""
+    _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(
+        "https://platform.openai.com/docs/api-reference/chat"
+    )
+    """The interface that such an endpoint speaks."""
     _description: ClassVar[str | None] = (
         "An OpenAI-compatible endpoint for report and branch flows: address, key, default model,"
         " limits and prices."
@@ -72,26 +91,28 @@ class LLMEndpoint(Block):
         )
 
 
-async def saved_endpoint(name: str) -> LLMEndpoint:
-    """Load a saved endpoint.
+async def saved_endpoints(names: Iterable[str]) -> dict[str, LLMEndpoint]:
+    """Load saved endpoints.
+
+    Args:
+        names: Their names.
+
+    Returns:
+        Them by name.
 
     Raises:
-        BadInput: There is none of this name.
+        BadInput: With every name that is not saved.
     """
-    try:
-        return await LLMEndpoint.aload(name)
-    except ValueError:
-        raise BadInput(
-            f"endpoint {name!r}: no LLM endpoint block of this name is saved; save it in the UI"
-            " under Blocks or with deployments/save_blocks.py"
-        ) from None
-
-
-async def saved_endpoints(endpoint: str | None, options: CallOptions) -> dict[str, LLMEndpoint]:
-    """Load all saved endpoints that a request names: its own and its fallbacks'.
-
-    Raises:
-        BadInput: One of them is not saved.
-    """
-    names = {name for name in (endpoint, *(f.endpoint for f in options.fallbacks)) if name}
-    return {name: await saved_endpoint(name) for name in names}
+    found: dict[str, LLMEndpoint] = {}
+    missing: list[str] = []
+    for name in sorted(names):
+        try:
+            found[name] = await LLMEndpoint.aload(name)
+        except ValueError:
+            missing.append(
+                f"endpoint {name!r}: no LLM endpoint block of this name is saved; save it in the UI"
+                " under Blocks or with deployments/save_blocks.py"
+            )
+    if missing:
+        raise BadInput(*missing)
+    return found

@@ -1,24 +1,29 @@
-"""A request for a batch of reports, checked as a whole before any call."""
+"""A request for a batch of reports, checked as a whole before any call.
+
+Here: which checks it needs, all made before any problem is reported. Not here: checks that other
+requests need too (`inputs.requests`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
 from prefect_llm_reports.tasks.calls.prompts import check_templates
+from prefect_llm_reports.tasks.contract.choices import ROUNDS, SCORES, Format
 from prefect_llm_reports.tasks.contract.errors import BadInput
-from prefect_llm_reports.tasks.contract.options import Format, ReportOptions
+from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.reports import Topic
+from prefect_llm_reports.tasks.contract.requests import BatchRequest
 from prefect_llm_reports.tasks.contract.settings import Settings, store_location
+from prefect_llm_reports.tasks.inputs.files import read_file
 from prefect_llm_reports.tasks.inputs.requests import (
     Collected,
+    Saved,
     check_priced,
     checked_options,
-    endpoint_for,
-    fallback_endpoints,
-    file_given,
+    endpoints_for,
+    model_named,
     writable_place,
 )
 from prefect_llm_reports.tasks.inputs.topics import gather_topics
@@ -39,6 +44,12 @@ class CheckedBatch:
     """A batch that can be started.
 
     Attributes:
+        topics: What to report on, each once.
+        plan: How the reports are made.
+        endpoints: Where to ask, in order.
+        output: Where result directories go.
+        store: Where answers are kept.
+        warnings: What a person should know.
         location: The output, as other processes find it too.
     """
 
@@ -51,73 +62,66 @@ class CheckedBatch:
     location: str
 
 
-def check_batch(
-    *,
-    topics: Sequence[str | Mapping[str, Any] | Topic] | None,
-    topics_file: str | None,
-    max_iterations: int,
-    quality_threshold: float,
-    model: str,
-    output: str,
-    saved: Mapping[str, Endpoint],
-    endpoint: str | None,
-    options: ReportOptions | Mapping[str, Any] | None,
-    settings: Settings,
-) -> CheckedBatch:
+def check_batch(request: BatchRequest, settings: Settings, saved: Saved) -> CheckedBatch:
     """Check a batch's request as a whole.
 
     Args:
-        topics: Topics given directly.
-        topics_file: Name of a file with topics.
-        max_iterations: Critique rounds, 1 to 10.
-        quality_threshold: Score to accept at, 1 to 10.
-        model: Model of all steps that no option overrides; "offline" for the embedded engine.
-        output: Where result directories go.
-        saved: The saved endpoints that the request names.
-        endpoint: Name of the endpoint to use; None: the environment's.
-        options: Everything else.
+        request: The request.
         settings: The environment.
+        saved: The saved endpoints that the request names.
 
     Raises:
         BadInput: With every problem found.
     """
-    problems: list[str] = []
-    checked = Collected(problems)
-    if not 1 <= max_iterations <= 10:
-        problems.append(f"max_iterations is {max_iterations}; give 1 to 10")
-    if not 1 <= quality_threshold <= 10:
-        problems.append(f"quality_threshold is {quality_threshold:g}; give 1 to 10")
-    if not model.strip():
-        problems.append("model is empty; name one, or use the model 'offline'")
-    chosen = checked(lambda: checked_options(ReportOptions, options))
-    gathered = checked(lambda: gather_topics(topics, file_given(topics_file, "topics")))
-    reached = checked(lambda: endpoint_for(model, saved[endpoint] if endpoint else None, settings))
-    place = checked(lambda: writable_place(output))
-    store = store_location(chosen.store if chosen else None, settings)
-    checked(lambda: writable_place(store, private=True))
-    if chosen:
-        checked(lambda: check_templates(chosen))
-        checked(lambda: check_page_templates(chosen))
-        checked(lambda: _makeable(chosen))
-        if reached:
-            names = [*chosen.models(model).values(), *(c.model or model for c in chosen.critics)]
-            checked(lambda: check_priced(chosen, names, reached))
-    if problems or chosen is None or gathered is None or reached is None or place is None:
-        raise BadInput(*problems)
-    plan = Plan(
-        endpoint=reached.base_url,
-        model=model,
-        max_iterations=max_iterations,
-        quality_threshold=quality_threshold,
-        options=chosen,
+    checked = Collected()
+    checked(lambda: _check_numbers(request))
+    options = checked_options(ReportOptions, request.options, checked.problems)
+    gathered = checked(
+        lambda: gather_topics(request.topics, read_file(request.topics_file, "topics"))
     )
-    endpoints = [reached, *fallback_endpoints(chosen, reached, saved, settings)]
-    location = output if place.on_network else place.where
-    return CheckedBatch(gathered[0], plan, endpoints, place, store, gathered[1], location)
+    model = checked(lambda: model_named(request.model, request.endpoint, saved))
+    endpoints = checked(
+        lambda: endpoints_for(model or "", request.endpoint, options, saved, settings)
+    )
+    place = checked(lambda: writable_place(request.output))
+    store = store_location(options.store, settings)
+    checked(lambda: writable_place(store, private=True))
+    checked(lambda: check_templates(options))
+    checked(lambda: check_page_templates(options))
+    checked(lambda: _check_makeable(options))
+    if model and endpoints:
+        names = [*options.models(model).values(), *(c.model or model for c in options.critics)]
+        reached = endpoints[0]
+        checked(lambda: check_priced(options, names, reached))
+    checked.refuse()
+    assert model  # each check either gave a result or found a problem
+    assert endpoints
+    assert gathered
+    assert place
+    plan = Plan(
+        endpoint=endpoints[0].base_url,
+        model=model,
+        max_iterations=request.max_iterations,
+        quality_threshold=request.quality_threshold,
+        options=options,
+    )
+    topics, warnings = gathered
+    location = request.output if place.on_network else place.where
+    return CheckedBatch(topics, plan, endpoints, place, store, warnings, location)
 
 
-def _makeable(options: ReportOptions) -> None:
-    """Formats that need an extra are refused where it is not installed."""
+def _check_numbers(request: BatchRequest) -> None:
+    problems: list[str] = []
+    if not ROUNDS.holds(request.max_iterations):
+        problems.append(f"max_iterations is {request.max_iterations}; give {ROUNDS}")
+    if not SCORES.holds(request.quality_threshold):
+        problems.append(f"quality_threshold is {request.quality_threshold:g}; give {SCORES}")
+    if problems:
+        raise BadInput(*problems)
+
+
+def _check_makeable(options: ReportOptions) -> None:
+    """Refuse formats that need an extra which is not installed."""
     missing = [
         f"format {name}: needs {MADE_WITH[name][1]}, which is not installed;"
         f" pip install 'prefect-llm-reports[{name}]'"

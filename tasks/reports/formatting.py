@@ -11,8 +11,8 @@ from prefect import task
 from prefect.futures import PrefectFuture
 
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
+from prefect_llm_reports.tasks.contract.choices import Format
 from prefect_llm_reports.tasks.contract.errors import FormatFailed
-from prefect_llm_reports.tasks.contract.options import Format
 from prefect_llm_reports.tasks.contract.reports import Refined
 from prefect_llm_reports.tasks.pages.document import document_of
 from prefect_llm_reports.tasks.pages.report import report_html, report_markdown

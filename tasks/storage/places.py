@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError, StorageFull
+from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
 
 logger = logging.getLogger(__name__)
 
@@ -306,8 +307,8 @@ def open_place(location: str, *, private: bool = False) -> Place:
     Raises:
         BadInput: It names no bucket, or no saved block.
     """
-    if location.startswith(("s3://", "s3-bucket/")):
+    if in_s3(location):
         from prefect_llm_reports.tasks.storage.s3 import open_s3  # boto takes a second to import
 
         return open_s3(location)
-    return LocalPlace(Path(location).expanduser().absolute(), private=private)
+    return LocalPlace(Path(absolute(location)), private=private)

@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError, StorageFull
+from prefect_llm_reports.tasks.contract.locations import S3_ADDRESS, saved_bucket
 from prefect_llm_reports.tasks.storage.media_types import media_type
 
 CLIENT_CONFIG: dict[str, Any] = {
@@ -92,10 +93,34 @@ class S3Place:
 
     def read(self, name: str) -> bytes | None:
         """The object's bytes; None when there is no such object."""
+        found = self._opened(name)
+        if found is None:
+            return None
+        with said_clearly(f"reading {self.path(name)}"):
+            return found["Body"].read()
+
+    def read_bounded(self, name: str, most: int) -> bytes | int | None:
+        """The object's bytes if they are at most so many; else its size, and nothing is read.
+
+        Args:
+            name: The object's name.
+            most: Bytes to read at most.
+
+        Returns:
+            The bytes, or the size of an object that is larger; None when there is no such object.
+        """
+        found = self._opened(name)
+        if found is None:
+            return None
+        with said_clearly(f"reading {self.path(name)}"), closing(found["Body"]) as body:
+            size: int = found["ContentLength"]
+            return size if size > most else body.read()
+
+    def _opened(self, name: str) -> Any:
+        """The server's answer with the object's body still to be read; None: no such object."""
         with said_clearly(f"reading {self.path(name)}"):
             try:
-                found = self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
-                return found["Body"].read()
+                return self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
             except ClientError as error:
                 if error_code(error) in MISSING:
                     return None
@@ -206,9 +231,8 @@ def open_s3(location: str) -> S3Place:
     Raises:
         BadInput: The address names no bucket, or there is no such block.
     """
-    if location.startswith("s3-bucket/"):
-        name = location.removeprefix("s3-bucket/")
-        block_name, _, within = name.partition("/")
+    if (saved_name := saved_bucket(location)) is not None:
+        block_name, _, within = saved_name.partition("/")
         saved: Any = S3Bucket
         try:
             block: Any = saved.load(block_name, _sync=True)
@@ -219,7 +243,7 @@ def open_s3(location: str) -> S3Place:
             ) from None
         folder = "/".join(part.strip("/") for part in (block.bucket_folder, within) if part)
         return S3Place(_client(block.credentials), block.bucket_name, folder)
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    bucket, _, prefix = location.removeprefix(S3_ADDRESS).partition("/")
     if not bucket:
         raise BadInput(f"{location}: no bucket; give s3://bucket/prefix")
     return S3Place(_client(AwsCredentials()), bucket, prefix.strip("/"))

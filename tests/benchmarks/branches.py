@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect_llm_reports.flows import branch_batch
 from prefect_llm_reports.tasks.branches.checking import check_branches
+from prefect_llm_reports.tasks.contract.requests import BranchesRequest
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.requests import request_body
 from tests.benchmarks.bare import ask_all
@@ -34,17 +35,13 @@ def branches(bench: Bench) -> list[Figure]:
 
 def _measured(bench: Bench, url: str) -> list[Figure]:
     queries = [f"What is said of case {n}?" for n in range(INPUTS)]
-    checked = check_branches(
+    request = BranchesRequest(
         queries=queries,
         branches=BRANCHES,
-        merge="all",
         model="gpt-5-mini",
-        output=None,
-        saved={},
-        endpoint=None,
         options={"store": str(bench.folder / "none")},
-        settings=Settings(),
     )
+    checked = check_branches(request, Settings(), {})
     bodies = [
         [request_body(ask, ask.model, (), ask.max_output_tokens, ())]
         for inquiry in checked.inquiries

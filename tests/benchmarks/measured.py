@@ -15,6 +15,7 @@ from typing import Any
 
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask
 from prefect_llm_reports.tasks.contract.reports import Refined, Topic
+from prefect_llm_reports.tasks.contract.requests import BatchRequest
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.requests import request_body
 from prefect_llm_reports.tasks.reports.checking import check_batch
@@ -77,16 +78,9 @@ class Report:
 def reports(topics: Sequence[str], words: int = 300) -> list[Report]:
     """Reports on these topics, made without any request."""
     batch = check_batch(
-        topics=list(topics),
-        topics_file=None,
-        max_iterations=3,
-        quality_threshold=8,
-        model="gpt-5-mini",
-        output=tempfile.gettempdir(),
-        saved={},
-        endpoint=None,
-        options={},
-        settings=Settings(openai_base_url="http://127.0.0.1:1/v1"),
+        BatchRequest(topics=list(topics), model="gpt-5-mini", output=tempfile.gettempdir()),
+        Settings(openai_base_url="http://127.0.0.1:1/v1"),
+        {},
     )
 
     async def report(topic: Topic) -> Report:

@@ -17,6 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect_llm_reports.flows import report_batch
 from prefect_llm_reports.tasks.answers.leases import S3Leases
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
+from prefect_llm_reports.tasks.inputs import files
 from prefect_llm_reports.tasks.results.verifying import Verifier
 from prefect_llm_reports.tasks.storage.places import open_place
 from prefect_llm_reports.tasks.storage.s3 import S3Place, open_s3
@@ -118,6 +119,23 @@ def test_topics_are_read_from_s3(bench: Bench, endpoint: Endpoint, s3: Any) -> N
     assert [r.topic for r in result.reports] == ["Tidal power"]
     with pytest.raises(BadInput, match="no such object"):
         bench.run(endpoint, [], topics_file=f"s3://{BUCKET}/in/none.txt")
+
+
+def test_an_object_is_read_only_if_its_format_may_be_that_large(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large object is refused by its length, a missing one by its name, before any call."""
+    monkeypatch.setattr(files, "MEGABYTE", 1)
+    for name, size in (("most.txt", 50), ("over.txt", 51)):
+        s3.put_object(Bucket=BUCKET, Key=name, Body=b"x" * size)
+    assert files.read_file(f"s3://{BUCKET}/most.txt", "topics")[1:] == (b"x" * 50,)
+    for name, problem in (
+        ("over.txt", f"s3://{BUCKET}/over.txt: the file has 51 bytes, a .txt file may have 50 MB"),
+        ("none.txt", f"topics file s3://{BUCKET}/none.txt: no such object; check bucket and key"),
+    ):
+        with pytest.raises(BadInput) as bad:
+            files.read_file(f"s3://{BUCKET}/{name}", "topics")
+        assert str(bad.value).startswith(problem)
 
 
 def test_another_machine_goes_on_with_the_shared_store(
