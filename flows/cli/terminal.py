@@ -143,7 +143,7 @@ class _Terminal(ABC, Generic[Result]):
         if session is None:
             return Text(f"preparing … {elapsed:.0f} s")
         spent, pace = session.ledger.total, session.lines[0].pace if session.lines else None
-        under_way = f", {pace.in_flight} under way (of {pace.allowed} allowed)" if pace else ""
+        under_way = f", {pace.in_flight} under way (of {pace.limit.allowed} allowed)" if pace else ""
         tokens = spent.usage.input_tokens + spent.usage.output_tokens
         bar = "━" * round(20 * len(progress.done) / max(1, progress.total))
         return Text.from_markup(

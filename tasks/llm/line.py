@@ -31,6 +31,7 @@ from prefect_llm_reports.tasks.contract.errors import (
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.records import Usage
+from prefect_llm_reports.tasks.contract.reports import PaceRecord
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget, Reservation
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.llm.ledger import Ledger
@@ -177,6 +178,19 @@ class Line:
         self.pace.join(ceiling)
         resources.callback(self.pace.leave, ceiling)
         return self
+
+    def pacing(self) -> PaceRecord:
+        """How the endpoint was used."""
+        limit = self.pace.limit
+        return PaceRecord(
+            endpoint=self.host,
+            concurrency=self._options.concurrency,
+            peak=self.pace.peak,
+            allowed=limit.allowed,
+            lowest=limit.lowest,
+            refusals=limit.refusals,
+            paused_s=round(self.pace.pauses.total_s, 3),
+        )
 
     def model_for(self, ask: Ask) -> str:
         """The model this endpoint is asked for: its own, or the question's."""

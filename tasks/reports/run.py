@@ -284,15 +284,4 @@ class ReportRun:
 
     def pacing(self) -> list[PaceRecord]:
         """How each endpoint was used."""
-        return [
-            PaceRecord(
-                endpoint=line.host,
-                concurrency=self.caps.concurrency,
-                peak=line.pace.peak,
-                allowed=line.pace.allowed,
-                lowest=line.pace.lowest,
-                refusals=line.pace.refusals,
-                paused_s=round(line.pace.paused_s, 3),
-            )
-            for line in self.session.lines
-        ]
+        return [line.pacing() for line in self.session.lines]

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from prefect_llm_reports.tasks.llm.adaptive import FIRST_LIMIT
 from prefect_llm_reports.tasks.llm.pacing import (
-    FIRST_LIMIT,
     OPENING_S,
     Pace,
     PaceStopped,
@@ -207,8 +207,8 @@ def test_overload_shrinks_at_once_and_once_for_a_burst() -> None:
         await settled()
         for _ in range(8):
             pace.overloaded(0.0)
-            assert pace.allowed == 8
-        assert (len(inside), pace.refusals, pace.lowest) == (16, 8, 8)
+            assert pace.limit.allowed == 8
+        assert (len(inside), pace.limit.refusals, pace.limit.lowest) == (16, 8, 8)
         await dismiss(tasks)
 
     simulate(main())
@@ -225,11 +225,11 @@ def test_refusals_trickling_in_after_the_shrink_are_still_its_burst() -> None:
         for _ in range(7):
             await asyncio.sleep(0.01)
             pace.overloaded(1.005)  # sent a moment after the shrink, admitted before it
-        assert pace.allowed == 8
+        assert pace.limit.allowed == 8
         await asyncio.sleep(1)
         await dismiss(tasks[:8])
         pace.overloaded(now())
-        assert pace.allowed == 4
+        assert pace.limit.allowed == 4
         await dismiss(tasks)
 
     simulate(main())
@@ -246,11 +246,11 @@ def test_the_limit_grows_slowly_after_a_shrink() -> None:
         await dismiss(tasks)
         _, tasks = held(pace, 64)
         await settled()
-        seen = [pace.allowed]
+        seen = [pace.limit.allowed]
         for _ in range(200):
             pace.answered("draft", now())
-            if pace.allowed != seen[-1]:
-                seen.append(pace.allowed)
+            if pace.limit.allowed != seen[-1]:
+                seen.append(pace.limit.allowed)
                 await settled()
         await dismiss(tasks)
         assert seen == [8, 11, 13, 14, 15]
@@ -269,7 +269,7 @@ def test_a_limit_that_is_not_used_does_not_grow() -> None:
         await dismiss(tasks)
         for _ in range(200):
             pace.answered("draft", now())
-        assert pace.allowed == 8
+        assert pace.limit.allowed == 8
 
     simulate(main())
 
@@ -287,7 +287,7 @@ def test_a_call_that_was_refused_does_not_try_out_more() -> None:
         await settled()
         for _ in range(3):
             pace.answered("draft", now())
-        assert (pace.in_flight, pace.allowed) == (2, 3)
+        assert (pace.in_flight, pace.limit.allowed) == (2, 3)
         admitted: list[str] = []
 
         async def call(name: str, first: bool) -> None:
@@ -313,10 +313,10 @@ def test_an_endpoint_that_recovers_is_used_to_the_ceiling_again() -> None:
     async def main() -> None:
         pace, endpoint = joined(64), Endpoint(allowed=8, duration=0.5)
         await load(pace, endpoint, workers=64, calls=3)
-        assert pace.allowed <= 9
+        assert pace.limit.allowed <= 9
         endpoint.allowed = 1000
         await load(pace, endpoint, workers=100, calls=30)
-        assert pace.allowed == 64
+        assert pace.limit.allowed == 64
 
     simulate(main())
 
@@ -328,11 +328,11 @@ def test_a_pause_holds_every_caller() -> None:
         pace, endpoint = joined(8), Endpoint()
         pace.pause(5.0)
         pace.pause(1.0)
-        assert pace.pause_left_s == pytest.approx(5.0)
+        assert pace.pauses.left_s(now()) == pytest.approx(5.0)
         await load(pace, endpoint, workers=20, calls=1)
         assert min(endpoint.sent) == pytest.approx(5.0)
-        assert pace.paused_s == pytest.approx(5.0)
-        assert pace.pause_left_s == 0
+        assert pace.pauses.total_s == pytest.approx(5.0)
+        assert pace.pauses.left_s(now()) == 0
 
     simulate(main())
 
@@ -348,7 +348,7 @@ def test_a_pause_that_is_prolonged_holds_those_who_wait_already() -> None:
         pace.pause(2.0)
         await loading
         assert min(endpoint.sent) == pytest.approx(2.5)
-        assert pace.paused_s == pytest.approx(2.5)
+        assert pace.pauses.total_s == pytest.approx(2.5)
 
     simulate(main())
 
@@ -366,6 +366,27 @@ def test_stop_turns_everybody_away_who_waits() -> None:
         assert all(isinstance(task.exception(), PaceStopped) for task in done)
         await dismiss(tasks)
         assert pace.in_flight == 0
+
+    simulate(main())
+
+
+def test_stop_turns_away_one_batch_only() -> None:
+    """The callers of another batch keep their places in the queue."""
+
+    async def main() -> None:
+        pace, admitted = joined(1), list[str]()
+
+        async def call(batch: str) -> None:
+            async with pace.slot(0, batch=batch):
+                admitted.append(batch)
+                await asyncio.sleep(1)
+
+        calls = [asyncio.create_task(call(name)) for name in ("one", "two", "one", "two")]
+        await settled()
+        pace.stop("one")
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert admitted == ["one", "two", "two"]
+        assert [isinstance(error, PaceStopped) for error in done] == [False, False, True, False]
 
     simulate(main())
 
@@ -449,7 +470,7 @@ def test_ordinary_noise_of_durations_is_no_overload(median: float, sigma: float)
         pace, rnd = joined(64), random.Random(11)
         for _ in range(3000):
             pace.answered("draft", now() - median * rnd.lognormvariate(0, sigma))
-        return pace.refusals
+        return pace.limit.refusals
 
     assert simulate(main()) == 0
 
@@ -463,14 +484,14 @@ def test_answers_far_slower_than_usual_are_overload_once() -> None:
         await asyncio.sleep(1000)
         for _ in range(50):
             pace.answered("draft", now() - 5)
-        assert pace.refusals == 0
+        assert pace.limit.refusals == 0
         for _ in range(50):
             pace.answered("draft", now() - 40)
-        assert pace.refusals == 1
-        assert pace.allowed < FIRST_LIMIT
+        assert pace.limit.refusals == 1
+        assert pace.limit.allowed < FIRST_LIMIT
         for _ in range(50):
             pace.answered("summary", now() - 40)
-        assert pace.refusals == 1, "another step has durations of its own"
+        assert pace.limit.refusals == 1, "another step has durations of its own"
         await dismiss(tasks)
 
     simulate(main())
