@@ -25,7 +25,7 @@ from prefect_llm_reports.tasks.contract.branches import (
     InquiryResult,
 )
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ReportResult
-from prefect_llm_reports.tasks.llm.line import import_client
+from prefect_llm_reports.tasks.llm.client import import_client
 from prefect_llm_reports.tasks.runtime.progress import ItemResult, Progress, progress_of_caller
 from prefect_llm_reports.tasks.runtime.signals import GRACE_S
 
@@ -143,7 +143,8 @@ class _Terminal(ABC, Generic[Result]):
         if session is None:
             return Text(f"preparing … {elapsed:.0f} s")
         spent, pace = session.ledger.total, session.lines[0].pace if session.lines else None
-        under_way = f", {pace.in_flight} under way (of {pace.limit.allowed} allowed)" if pace else ""
+        at_once = f"{pace.in_flight} under way (of {pace.limit.allowed} allowed)" if pace else ""
+        under_way = f", {at_once}" if at_once else ""
         tokens = spent.usage.input_tokens + spent.usage.output_tokens
         bar = "━" * round(20 * len(progress.done) / max(1, progress.total))
         return Text.from_markup(

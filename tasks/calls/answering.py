@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from prefect_llm_reports.tasks.answers.records import unsealed
 from prefect_llm_reports.tasks.answers.store import current_store
-from prefect_llm_reports.tasks.calls.policies import LLMStep
+from prefect_llm_reports.tasks.calls.policies import LLMStep, at_endpoints
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask, StepRecord
 from prefect_llm_reports.tasks.contract.errors import (
     CallsStopped,
@@ -49,7 +49,8 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
     try:
         with store.room_for(ask):
             async with session.until_kept(ask):
-                state = await run_here(step, {"ask": as_is(ask)})
+                repeated = at_endpoints(step, len(session.lines))
+                state = await run_here(repeated, {"ask": as_is(ask)})
     except StorageFull as full:
         session.stop(full)
         raise CallsStopped(f"not asked: {full}", step=ask.step) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import lru_cache
 from typing import Any
 
 from prefect import Task, task
@@ -61,6 +62,19 @@ def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer | State[Any]]]) -> LLM
         retry_condition_fn=worth_repeating,
     )
     return declare(step)
+
+
+@lru_cache(maxsize=100)
+def at_endpoints(step: LLMStep, endpoints: int) -> LLMStep:
+    """The step, repeated as often as an answer may take: each endpoint has all its attempts.
+
+    Args:
+        step: The LLM call.
+        endpoints: Endpoints that the session may ask, one after the other.
+    """
+    if endpoints == 1:
+        return step
+    return step.with_options(retries=(MAX_ATTEMPTS - 1) * endpoints)
 
 
 LOCAL_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}

@@ -17,7 +17,9 @@ class OverBudget(Exception):
     """The amount does not fit into what is left."""
 
     def __init__(self, wanted: Decimal, left: Decimal) -> None:
-        super().__init__(f"{wanted} wanted, {left} left")
+        super().__init__(
+            f"up to {wanted:.4f} USD needed, {max(left, Decimal(0)):.4f} of the budget left"
+        )
         self.wanted = wanted
         self.left = left
 

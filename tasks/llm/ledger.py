@@ -1,4 +1,4 @@
-"""What a run used and paid, per report and in all; counted at every attempt, failed ones too."""
+"""What a run used and paid, by report and in all; every request counts, failed ones too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from prefect_llm_reports.tasks.contract.records import Calls, Usage
+from prefect_llm_reports.tasks.llm.call import Bill
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Spending:
 
     @property
     def calls(self) -> Calls:
-        """How the answers were come by."""
+        """Where the answers came from."""
         return Calls(made=self.made, cached=self.cached, retried=self.retried)
 
 
@@ -38,28 +39,24 @@ class Ledger:
         self.total = Spending()
         self.items: dict[str, Spending] = defaultdict(Spending)
 
-    def attempt(
-        self, item: str, usage: Usage | None, usd: Decimal | None, *, again: bool, billed: bool
-    ) -> None:
+    def attempt(self, item: str, bill: Bill, *, again: bool) -> None:
         """Book one HTTP request.
 
         Args:
             item: The report it was for.
-            usage: Tokens the endpoint named; None: none named.
-            usd: Their price; None: unknown.
+            bill: What it took.
             again: The request repeats one that failed.
-            billed: The endpoint may have billed it.
         """
         for account in (self.total, self.items[item]):
             account.retried += again
-            if usage:
-                account.usage += usage
-            if billed:
-                account.unknown = account.unknown or usd is None
-                account.usd += usd or 0
+            if bill.usage:
+                account.usage += bill.usage
+            if bill.billed:
+                account.unknown = account.unknown or bill.usd is None
+                account.usd += bill.usd or 0
 
     def answered(self, item: str) -> None:
-        """Count an answer that was newly asked for."""
+        """Count an answer that the model gave in this run."""
         self.total.made += 1
         self.items[item].made += 1
 

@@ -1,8 +1,8 @@
-"""The boundary to the model: one question in, one accepted answer out.
+"""A batch's access to its endpoints: it decides what follows each request.
 
-A `Session` is one batch's access to its endpoints. It makes one attempt each time it is asked and
-decides what a failure means; the Prefect task around it repeats what may succeed, and the session
-keeps count across those repeats.
+The session makes requests until there is an accepted answer or the task around it has to know of
+a failure. The task repeats what may succeed (`calls.policies`); everything else that repeats a
+request is the one loop here. Not here: single requests (`llm.line`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,8 @@ from prefect_llm_reports.tasks.contract.errors import (
     CallRejected,
     CallsStopped,
     CallTimedOut,
-    EndpointDown,
     EndpointUnavailable,
     FatalCallError,
-    ModelNotFound,
     NotAnEndpoint,
     ReportsError,
     RetryLater,
@@ -39,15 +37,24 @@ from prefect_llm_reports.tasks.contract.errors import (
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.llm.answer_forms import Invalid
 from prefect_llm_reports.tasks.llm.budget import Budget
+from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.llm.ledger import Ledger
-from prefect_llm_reports.tasks.llm.line import Call, Line, LineClosed
-from prefect_llm_reports.tasks.llm.replies import Unsupported
+from prefect_llm_reports.tasks.llm.line import Line
+from prefect_llm_reports.tasks.llm.pacing import PaceStopped
+from prefect_llm_reports.tasks.llm.refusals import Unsupported
+from prefect_llm_reports.tasks.llm.replies import Reply
 
 MAX_ATTEMPTS = 3
+"""Failed attempts at one endpoint after which a call fails."""
+
 MAX_REASKS = 2
-FAILURES_IN_A_ROW = 5
-AGAIN = "What was answered is kept; run the same command again"
+"""Times that the model is told why its answer is unusable."""
+
+SHOWN_AGAIN = 20_000
+"""Characters of an unusable answer that the model is shown again."""
+
+AGAIN = "The answers so far are kept; run the same command again"
 REASK = """Your answer cannot be used: {problem}
 
 Answer again, completely and in the required form, and return nothing else."""
@@ -83,13 +90,11 @@ class Session:
         self._endpoints = endpoints
         self._options = options
         self._backoff_s = backoff_s
-        self._calls: dict[str, Call] = {}
-        self._turns: dict[str, AsyncExitStack] = {}
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for endpoint in self._endpoints:
-            line = Line(endpoint, self._options, self.budget, self.ledger, lambda: self.stopped)
+            line = Line(endpoint, self._options, self.budget, self.ledger)
             self.lines.append(await line.open(self._resources))
         return self
 
@@ -102,170 +107,185 @@ class Session:
         await self._resources.aclose()
 
     def stop(self, error: ReportsError) -> None:
-        """Make no further call; what is under way may finish. The first reason is kept."""
+        """Make no further call; requests under way may finish. The first reason is kept."""
         if self.stopped is None:
             self.stopped = error
             for line in self.lines:
-                line.pace.stop()
+                line.stop()
 
     def worst_usd(self, ask: Ask) -> Decimal | None:
-        """The most one request for this can cost at any endpoint; None: a price is unknown."""
+        """The most that one request can cost at any endpoint; None: a price is unknown."""
         worst = [line.worst_usd(ask) for line in self.lines]
         known = [usd for usd in worst if usd is not None]
         return max(known) if len(known) == len(worst) else None
 
     @asynccontextmanager
     async def until_kept(self, ask: Ask) -> AsyncGenerator[None]:
-        """Let the answer to this hold its turn until the end of the context, when it is kept.
+        """Pursue a question until its answer is kept: its history and its turn end with this.
 
-        Calls under way and answers not yet kept are together never more than the concurrency, so
-        that a crash cannot cost more than that.
+        Requests under way and answers not yet kept are together never more than the concurrency,
+        so a crash cannot cost more than that.
         """
-        async with self._turns.setdefault(ask.key, AsyncExitStack()):
-            try:
-                yield
-            finally:
-                self._turns.pop(ask.key, None)
+        call = Call(ask, ask.max_output_tokens)
+        token = _call.set(call)
+        try:
+            yield
+        finally:
+            _call.reset(token)
+            await call.turn.aclose()
 
     async def answer(self, ask: Ask) -> Answer:
-        """Make one attempt at an answer.
+        """Ask until there is an accepted answer or an attempt has failed.
+
+        Within `until_kept`, the attempts of one question count together.
 
         Raises:
             EndpointUnavailable: Another attempt may succeed; ask again.
             CallError: It will not; the class says how far that reaches.
         """
-        call = self._calls.setdefault(ask.key, Call(ask, ask.max_output_tokens))
-        over = True
+        call = _call.get()
+        if call is None or call.ask.key != ask.key:
+            async with self.until_kept(ask):
+                return await self.answer(ask)
         try:
             answer = await self._answer(call)
-            self.ledger.answered(ask.item)
-            return answer
         except CallError as error:
-            over = error.reach != "retry"
             error.step = ask.step
             error.attempts = call.requests
             error.request_id = error.request_id or call.request_id
             raise
-        finally:
-            if over:
-                self._calls.pop(ask.key, None)
-            kept = self._turns.get(ask.key)
-            if kept is None:
-                await call.turn.aclose()
-            else:
-                kept.push_async_callback(call.turn.pop_all().aclose)
+        self.ledger.answered(ask.item)
+        return answer
 
     async def _answer(self, call: Call) -> Answer:
-        """Ask the first endpoint that can serve; go on to the next when it no longer can."""
+        """Send requests, one a round; what came of one decides on the next."""
         while True:
-            if self.stopped:
-                raise CallsStopped(f"not asked: {self.stopped}")
-            line = next((line for line in self.lines if not line.closed_for(call.ask)), None)
-            if line is None:
-                closed = self.lines[-1].closed_for(call.ask)
-                assert closed is not None
-                self.stop(closed)
-                raise closed
-            try:
-                answer = await self._pursue(call, line)
-            except LineClosed:
-                call.go_elsewhere()
-            except CallError as error:
-                judged = self._judge(call, line, error)
-                if judged.reach == "retry":
-                    if call.repeats == MAX_ATTEMPTS - 1:  # the task is not repeated any more
-                        continue
-                    call.repeats += 1
-                if not isinstance(judged, FatalCallError):
-                    raise judged from None
-                only = line.model_for(call.ask) if isinstance(judged, ModelNotFound) else None
-                line.closed.setdefault(only, judged)
-                logger.error("%s: %s", call.ask.label, judged)
-                call.go_elsewhere()
-            else:
-                line.failed_in_a_row = 0
-                return answer
-
-    async def _pursue(self, call: Call, line: Line) -> Answer:
-        """Ask, and ask again while it is the answer itself that falls short."""
-        ask = call.ask
-        while True:
+            line = self._serving(call.ask)
             try:
                 reply = await line.attempt(call)
-            except Unsupported as error:
-                line.adapt(call, error)
-                continue
-            if reply.truncated:
-                if call.output_tokens > ask.max_output_tokens:
-                    raise AnswerTruncated(
-                        f"the answer was cut at {call.output_tokens} tokens, after one at"
-                        f" {ask.max_output_tokens}; raise max_output_tokens or ask for less"
-                    )
-                call.output_tokens *= 2
+                answer = self._accepted(call, line, reply)
+            except PaceStopped:
+                if line.closed_for(call.ask):
+                    call.go_elsewhere()
+            except CallError as error:
+                self._go_on(call, line, error)
+            else:
+                if answer is not None:
+                    line.health.settled()
+                    return answer
                 call.begin_anew()
-                continue
-            try:
-                text = ask.accept(reply.text)
-            except Invalid as problem:
-                if call.reasks == MAX_REASKS:
-                    raise AnswerUnusable(
-                        f"still not usable after asking {MAX_REASKS + 1} times: {problem} {AGAIN},"
-                        " or choose another model for this step"
-                    ) from None
-                call.reasks += 1
-                call.talk = [
-                    Message(role="assistant", content=reply.text[:20_000]),
-                    Message(role="user", content=REASK.format(problem=problem)),
-                ]
-                call.begin_anew()
-                continue
-            return Answer(
-                text=text,
-                model=reply.model,
-                endpoint=line.endpoint.base_url,
-                created=reply.created,
-                usage=call.usage,
-                cost_usd=call.usd,
-                request_id=reply.request_id,
-                attempts=call.requests,
-            )
 
-    def _judge(self, call: Call, line: Line, error: CallError) -> CallError:
-        """Decide how far a failed attempt reaches, now that the call's history counts."""
+    def _serving(self, ask: Ask) -> Line:
+        """The first endpoint that can serve.
+
+        Raises:
+            CallError: The batch is stopped, or no endpoint can serve.
+        """
+        if self.stopped:
+            raise CallsStopped(f"not asked: {self.stopped}")
+        closed: FatalCallError | None = None
+        for line in self.lines:
+            closed = line.closed_for(ask)
+            if closed is None:
+                return line
+        assert closed is not None
+        self.stop(closed)
+        raise closed
+
+    def _accepted(self, call: Call, line: Line, reply: Reply) -> Answer | None:
+        """The answer in the form that is kept; None: the call is changed, ask again.
+
+        Raises:
+            CallError: Asking again would not help.
+        """
+        ask = call.ask
+        if reply.truncated:
+            if call.output_tokens > ask.max_output_tokens:
+                raise AnswerTruncated(
+                    f"the answer was cut at {call.output_tokens} tokens, after one at"
+                    f" {ask.max_output_tokens}; raise max_output_tokens or ask for less"
+                )
+            call.output_tokens *= 2
+            return None
+        try:
+            text = ask.accept(reply.text)
+        except Invalid as problem:
+            if call.reasks == MAX_REASKS:
+                raise AnswerUnusable(
+                    f"still not usable after asking {MAX_REASKS + 1} times: {problem} {AGAIN},"
+                    " or choose another model for this step"
+                ) from None
+            call.reasks += 1
+            call.talk = (
+                Message(role="assistant", content=reply.text[:SHOWN_AGAIN]),
+                Message(role="user", content=REASK.format(problem=problem)),
+            )
+            return None
+        return Answer(
+            text=text,
+            model=reply.model,
+            endpoint=line.endpoint.base_url,
+            created=reply.created,
+            usage=call.usage,
+            cost_usd=call.usd,
+            request_id=reply.request_id,
+            attempts=call.requests,
+        )
+
+    def _go_on(self, call: Call, line: Line, error: CallError) -> None:
+        """Return to have the loop ask again: without a parameter, or at another endpoint.
+
+        Raises:
+            CallError: The failure concerns the task; the class says how far it reaches.
+        """
+        if isinstance(error, Unsupported):
+            if line.dialect.learn(error, call.left_out):
+                return
+            error = error.rejected
+        error = self._judged(call, line, error)
+        if not isinstance(error, FatalCallError):
+            raise error from None
+        line.close(call.ask, error)
+        logger.error("%s: %s", call.ask.label, error)
+        call.go_elsewhere()
+
+    def _judged(self, call: Call, line: Line, error: CallError) -> CallError:
+        """The failure in the light of the call's and the endpoint's history."""
         if isinstance(error, NotAnEndpoint) and error.status == 200 and not call.suspicious:
             call.suspicious = True
             error = EndpointUnavailable(error.message, status=200, request_id=error.request_id)
+        if isinstance(error, AnswerRefused | AnswerTruncated | AnswerUnusable | CallRejected):
+            line.health.settled()
+            return error
+        if not isinstance(error, EndpointUnavailable | CallTimedOut):
+            return error
+        seen = error.message
         if isinstance(error, EndpointUnavailable):
             call.failures += 1
             if (asked := error.retry_after or 0) > self._options.deadline_s:
                 return _later(error, asked)
-            now = asyncio.get_running_loop().time()
-            left = (call.ends or now + self._options.deadline_s) - now
-            wait = random.uniform(0, self._backoff_s * 2 ** (call.failures - 1))  # noqa: S311
-            if call.failures < MAX_ATTEMPTS and max(wait, asked) < left:
-                call.again = True
-                call.not_before = now + wait  # what it asks to wait, everybody waits
+            if self._may_repeat(call, asked):
                 return error
-            seen, status, request_id = error.message, error.status, error.request_id
-            error = AttemptsExhausted(f"{seen}. {AGAIN}", status=status, request_id=request_id)
-        elif isinstance(error, CallTimedOut):
-            seen = error.message
-        else:
-            if isinstance(error, AnswerRefused | AnswerTruncated | AnswerUnusable | CallRejected):
-                line.failed_in_a_row = 0
-            return error
-        line.failed_in_a_row += 1
-        if not line.reached:
-            return EndpointDown(
-                f"first contact failed: {seen}; check the base URL and that the endpoint is"
-                " running, then run the same command again"
+            error = AttemptsExhausted(
+                f"{seen}. {AGAIN}", status=error.status, request_id=error.request_id
             )
-        if line.failed_in_a_row >= FAILURES_IN_A_ROW:
-            return EndpointDown(
-                f"{line.failed_in_a_row} calls in a row failed, the last: {seen}; what was answered"
-                " is kept: run the same command again when the endpoint is well"
-            )
-        return error
+        return line.health.gave_up(seen) or error
+
+    def _may_repeat(self, call: Call, asked: float) -> bool:
+        """Whether there is time for another attempt; if so, say when it may be sent.
+
+        Args:
+            call: The call.
+            asked: Seconds that the endpoint asks to wait; its pace makes every caller wait.
+        """
+        now = asyncio.get_running_loop().time()
+        left = (call.ends or now + self._options.deadline_s) - now
+        wait = random.uniform(0, self._backoff_s * 2 ** (call.failures - 1))  # noqa: S311
+        if call.failures == MAX_ATTEMPTS or max(wait, asked) >= left:
+            return False
+        call.again = True
+        call.not_before = now + wait
+        return True
 
 
 def _later(error: EndpointUnavailable, seconds: float) -> RetryLater:
@@ -279,11 +299,12 @@ def _later(error: EndpointUnavailable, seconds: float) -> RetryLater:
 
 
 _session: ContextVar[Session] = ContextVar("llm_session")
+_call: ContextVar[Call | None] = ContextVar("llm_call", default=None)
 
 
 @contextmanager
 def use_session(session: Session) -> Generator[None]:
-    """Make a session the one that the tasks started within use."""
+    """Have the tasks that are started within use this session."""
     token = _session.set(session)
     try:
         yield

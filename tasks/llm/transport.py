@@ -15,16 +15,14 @@ import httpx2
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import OFFLINE
-from prefect_llm_reports.tasks.llm.replies import BodyTooLarge
+from prefect_llm_reports.tasks.llm.faults import BodyTooLarge
 from prefect_llm_reports.tasks.offline.engine import OfflineTransport
-from prefect_llm_reports.tasks.text.foreign import shown
+from prefect_llm_reports.tasks.text.foreign import HIDDEN, shown
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 OFFLINE_URL = "http://offline.invalid/v1"
 SHORTEST_SECRET = 8
-"""Keys shorter than this, as `none` or `test`, are ordinary words and no secret."""
-
-HIDDEN = "[key]"
+"""Shorter keys, as `none` or `test`, are ordinary words and no secret."""
 
 
 class _Body:

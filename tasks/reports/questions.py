@@ -184,6 +184,5 @@ async def set_aside(plan: Plan, topic: Topic) -> None:
         await session.budget.allow(topic.slug, amount)
     except OverBudget as over:
         raise BudgetExhausted(
-            f"not started: a report may take up to {over.wanted:.4f} USD and"
-            f" {max(over.left, Decimal(0)):.4f} of the budget are left; raise the budget to go on"
+            f"not started: {over} for a report; raise the budget to go on"
         ) from None

@@ -8,6 +8,9 @@ import re
 from collections import Counter
 from typing import Any
 
+HIDDEN = "[key]"
+"""Stands for a key in foreign text."""
+
 _SECRET = re.compile(
     r"\b(?:bearer|basic)\s+[\w.~+/=*-]{8,}|\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*.-]{8,}"
     r"|\bAIza[\w-]{8,}",
@@ -18,7 +21,7 @@ _SECRET = re.compile(
 def shown(text: str, limit: int = 200) -> str:
     """A bounded, one-line form of foreign text for messages; what looks like a key is left out."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    line = _SECRET.sub("[key]", line)
+    line = _SECRET.sub(HIDDEN, line)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

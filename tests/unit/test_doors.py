@@ -31,7 +31,7 @@ TASK_FLOOR = 4
 """Prefect tasks are declared from this floor up."""
 ONLY_IMPORTERS = {
     "aiohttp": {"tasks/llm/connections.py"},
-    "openai": {"tasks/llm/line.py"},
+    "openai": {"tasks/llm/client.py"},
     "jinja2": {"tasks/templates/sandbox.py"},
     "prefect_aws": {"tasks/storage/s3.py"},
     "genai_prices": {"tasks/llm/pricing.py"},

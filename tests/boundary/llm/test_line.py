@@ -26,7 +26,7 @@ from prefect_llm_reports.tasks.contract.errors import CallError, CallsStopped, I
 from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.llm import tracing
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint as Address
-from prefect_llm_reports.tasks.llm.replies import BodyTooLarge
+from prefect_llm_reports.tasks.llm.faults import BodyTooLarge
 from prefect_llm_reports.tasks.llm.session import Session
 from prefect_llm_reports.tasks.llm.transport import CappedTransport
 from tests.harness import faults
@@ -53,12 +53,13 @@ def question(url: str, **changes: Any) -> Ask:
 
 async def answered(session: Session, ask: Ask) -> Answer:
     """Ask until the answer is there, as the task around a session does."""
-    while True:
-        try:
-            return await session.answer(ask)
-        except CallError as error:
-            if error.reach != "retry":
-                raise
+    async with session.until_kept(ask):
+        while True:
+            try:
+                return await session.answer(ask)
+            except CallError as error:
+                if error.reach != "retry":
+                    raise
 
 
 def one_session(endpoint: Endpoint, **options: Any) -> Session:

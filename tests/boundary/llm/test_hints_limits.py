@@ -1,12 +1,12 @@
-"""Reading responses with any headers."""
+"""Reading any headers."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_llm_reports.tasks.llm.replies import retry_after_s, used_up_s
-from tests.unit.llm.test_replies import used_up
+from prefect_llm_reports.tasks.llm.hints import retry_after_s, used_up_s
+from tests.unit.llm.test_hints import used_up
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=40))

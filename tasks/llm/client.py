@@ -1,0 +1,71 @@
+"""The OpenAI client: one request sent, one response back, every other outcome a `CallError`.
+
+The only importer of openai. No exception of the SDK leaves this module.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AsyncExitStack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx2
+
+from prefect_llm_reports.tasks.llm.endpoint import Endpoint
+from prefect_llm_reports.tasks.llm.faults import BodyTooLarge, broken_connection
+from prefect_llm_reports.tasks.llm.response import Response
+from prefect_llm_reports.tasks.llm.transport import host_of, open_http
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+class Client:
+    """Connections to one endpoint; made by `opened`."""
+
+    def __init__(self, sdk: AsyncOpenAI, host: str) -> None:
+        self._sdk = sdk
+        self._host = host
+
+    @classmethod
+    async def opened(cls, endpoint: Endpoint, connections: int, resources: AsyncExitStack) -> Self:
+        """Open connections; `resources` closes them.
+
+        Args:
+            endpoint: Where to ask.
+            connections: Requests that may be under way at once.
+            resources: Closes the connections at its end.
+        """
+        key = endpoint.api_key.get_secret_value()
+        http = await resources.enter_async_context(open_http(endpoint.base_url, connections, key))
+        from openai import AsyncOpenAI  # half a second; see `import_client`
+
+        sdk = AsyncOpenAI(api_key=key, base_url=endpoint.base_url, http_client=http, max_retries=0)
+        return cls(sdk, host_of(endpoint.base_url))
+
+    async def send(self, body: dict[str, Any]) -> Response:
+        """Exchange one request for one response.
+
+        Raises:
+            CallError: No complete response came.
+        """
+        from openai import APIStatusError, OpenAIError
+
+        handled = sys.exception()
+        http: httpx2.Response
+        try:
+            # Not `chat.completions.create`: it would copy the body and parse the response, which
+            # `llm.replies` parses more strictly.
+            http = await self._sdk.post("/chat/completions", body=body, cast_to=httpx2.Response)
+        except APIStatusError as error:
+            http = error.response
+        except (OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError) as error:
+            raise broken_connection(error, self._host, handled) from None
+        return Response(http.status_code, http.headers, http.content)
+
+
+def import_client() -> None:
+    """Import what sends requests: it takes half a second, best spent while others are awaited."""
+    for module in ("openai", "prefect_llm_reports.tasks.llm.connections"):
+        import_module(module)

@@ -1,0 +1,55 @@
+"""An HTTP response as it arrived, and its body as JSON, parsed once.
+
+Not here: what the response means (`llm.replies`, `llm.refusals`, `llm.hints`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from prefect_llm_reports.tasks.text.foreign import shown, strict_json
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP response, its body decoded and capped."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """The endpoint's id of the request, as far as it can be shown."""
+        said = self.headers.get("x-request-id") or self.headers.get("request-id")
+        return shown(said, 100) or None if said else None
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None when it is not."""
+        return self._parsed[0]
+
+    @property
+    def json_error(self) -> str:
+        """Why the body is not JSON; empty when it is."""
+        return self._parsed[1]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when it is not."""
+        return as_object(self.json)
+
+    @cached_property
+    def _parsed(self) -> tuple[Any, str]:
+        try:
+            return strict_json(self.body), ""
+        except ValueError as error:
+            return None, str(error)
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A parsed value as a JSON object; empty when it is none."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
