@@ -16,8 +16,8 @@ set_prefect_defaults()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background of a script
     signal.signal(signal.SIGINT, signal.default_int_handler)  # its processes heed Ctrl-C, too
 
-from prefect_llm_reports.tasks.answers import store  # noqa: E402 - after the environment
+from prefect_llm_reports.tasks.answers import files  # noqa: E402 - after the environment
 
-store.WAIT_S = 0
+files.WAIT_S = 0
 
 from tests.harness.no_skips import pytest_configure  # noqa: E402, F401 - a hook, found by its name

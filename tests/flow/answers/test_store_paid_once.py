@@ -329,7 +329,7 @@ def test_expired_answers_are_asked_for_again(
     _made(bench, endpoint)
     now = time.time
     monkeypatch.setattr(
-        "prefect_llm_reports.tasks.answers.store.time.time", lambda: now() + 2 * 86_400
+        "prefect_llm_reports.tasks.answers.selection.time.time", lambda: now() + 2 * 86_400
     )
     assert _made(bench, endpoint, options={"store_days": 3}) == {}
     assert _made(bench, endpoint, options={"store_days": 1}).total() == CALLS_A_TOPIC

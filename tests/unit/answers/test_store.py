@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from prefect.results import ResultStore
 
-from prefect_llm_reports.tasks.answers import store as completions
+from prefect_llm_reports.tasks.answers import files, room
+from prefect_llm_reports.tasks.answers.files import remove_oldest
 from prefect_llm_reports.tasks.answers.records import PLAIN_JSON, sealed
-from prefect_llm_reports.tasks.answers.store import AnswerStore, remove_oldest
+from prefect_llm_reports.tasks.answers.store import AnswerStore
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask, Message
 from prefect_llm_reports.tasks.contract.errors import StorageError, StorageFull
 from prefect_llm_reports.tasks.storage.places import LocalPlace
@@ -369,7 +370,7 @@ def test_an_answer_that_is_kept_while_another_is_kept_late_is_fine(
 ) -> None:
     """A store that is closed during a write waits for it, however long it takes."""
     failed, slow = ask(), ask("What is ebb?")
-    fails = [True] * completions.ATTEMPTS
+    fails = [True] * files.ATTEMPTS
     begun, closing, kept = threading.Event(), threading.Event(), threading.Event()
     write = LocalPlace.write
 
@@ -423,7 +424,7 @@ def test_nothing_is_asked_when_the_answer_may_not_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Room is set aside for each answer under way; without it the store says disk full first."""
-    monkeypatch.setattr(completions, "_free_bytes", lambda _: 30_000)
+    monkeypatch.setattr(room, "_free_bytes", lambda _: 30_000)
 
     async def crowd() -> None:
         store = AnswerStore(location=str(tmp_path))
