@@ -24,6 +24,7 @@ from prefect_llm_reports.tasks.contract.branches import (
     BranchesResult,
     InquiryResult,
 )
+from prefect_llm_reports.tasks.contract.money import cost_text
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ReportResult
 from prefect_llm_reports.tasks.llm.client import import_client
 from prefect_llm_reports.tasks.runtime.progress import ItemResult, Progress, progress_of_caller
@@ -150,7 +151,7 @@ class _Terminal(ABC, Generic[Result]):
         return Text.from_markup(
             f"[green]{bar:<20}[/] {len(progress.done)}/{progress.total} {self.items} · calls"
             f" {spent.made} made, {spent.cached} cached{under_way} · {tokens:,} tokens ·"
-            f" {_cost(spent.cost_usd)} · {elapsed:.0f} s"
+            f" {cost_text(spent.cost_usd)} · {elapsed:.0f} s"
         )
 
     def _at(self, name: str) -> str:
@@ -163,7 +164,7 @@ class _Terminal(ABC, Generic[Result]):
             f"in {result.duration_s:.1f} s:"
             f" {calls.made} calls made, {calls.cached} cached, {calls.retried} retried;"
             f" {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out;"
-            f" {_cost(result.cost_usd)}"
+            f" {cost_text(result.cost_usd)}"
         )
 
     def _say_what_went_wrong(self, result: BatchResult | BranchBatchResult) -> None:
@@ -191,7 +192,7 @@ class _Reports(_Terminal[BatchResult]):
             stop = (report.stop_reason or "").replace("_", " ")
             self._say(
                 f"[green]✓[/] {at}: {stop}, score {report.score:g} after {report.iterations}"
-                f" critiques, {_cost(report.cost_usd)}"
+                f" critiques, {cost_text(report.cost_usd)}"
             )
         elif report.error:
             mark = "[red]✗[/]" if report.status == "failed" else "[yellow]·[/]"
@@ -248,7 +249,3 @@ class _Branches(_Terminal[BranchesResult]):
         if result.winner:
             self._say(f"chosen: {escape(result.winner)}")
         self._say(f"{result.status} {self._figures(result)}")
-
-
-def _cost(usd: Any) -> str:
-    return "cost unknown" if usd is None else f"${usd:.4f}"

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from prefect_llm_reports.tasks.contract.money import usd_text
+
 
 class OverBudget(Exception):
     """The amount does not fit into what is left."""
 
     def __init__(self, wanted: Decimal, left: Decimal) -> None:
-        super().__init__(
-            f"up to {wanted:.4f} USD needed, {max(left, Decimal(0)):.4f} of the budget left"
-        )
+        left_now = usd_text(max(left, Decimal(0)))
+        super().__init__(f"up to {usd_text(wanted)} needed, {left_now} of the budget left")
         self.wanted = wanted
         self.left = left
 

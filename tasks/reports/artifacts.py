@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from prefect_llm_reports.tasks.contract.money import cost_text
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ReportResult
 from prefect_llm_reports.tasks.reports.drawing import draw_reports
 from prefect_llm_reports.tasks.runtime.artifacts import (
@@ -123,7 +123,7 @@ class RunArtifacts:
         said = f"{len(progress.done)} of {progress.total} topics done"
         if progress.session:
             spent = progress.session.ledger.total
-            said += f"; {spent.made} calls made, {spent.cached} cached; {_cost(spent.cost_usd)}"
+            said += f"; {spent.made} calls made, {spent.cached} cached; {cost_text(spent.cost_usd)}"
         return said
 
     async def show_summary(self, report: ReportResult, summary: str) -> None:
@@ -231,7 +231,3 @@ class RunArtifacts:
 
 def _code(path: str) -> str:
     return f"`{one_line(path).replace('`', '')}`" if path else ""
-
-
-def _cost(usd: Decimal | None) -> str:
-    return "cost unknown" if usd is None else f"{usd:.4f} USD"

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from prefect_llm_reports.tasks.contract.branches import BranchBatchResult, BranchesResult
+from prefect_llm_reports.tasks.contract.money import cost_text
 from prefect_llm_reports.tasks.contract.records import ErrorReport
 from prefect_llm_reports.tasks.contract.reports import BatchResult
 
@@ -66,10 +67,9 @@ def counts(result: BatchResult) -> str:
     """A result in one line: reports by status, calls, cost."""
     by_status = Counter(report.status for report in result.reports)
     reports = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in by_status.items())
-    cost = "cost unknown" if result.cost_usd is None else f"{result.cost_usd:.4f} USD"
     calls = result.calls
     said = f"{calls.made} calls made, {calls.cached} cached, {calls.retried} retried"
-    return f"{reports}; {said}; {cost}"
+    return f"{reports}; {said}; {cost_text(result.cost_usd)}"
 
 
 def _ending(status: str, stopped: ErrorReport | None, errors: list[ErrorReport | None]) -> Ending:
