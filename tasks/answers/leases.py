@@ -1,6 +1,6 @@
-"""Leases on answers in an S3 bucket: who asks a question while others wait for its answer.
+"""Leases on answers in an S3 bucket: one process asks a question while others wait for its answer.
 
-A lease expires by itself, so that a dead machine's questions are free again.
+A lease expires by itself, so that other machines can ask a dead machine's questions.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 class S3Leases:
-    """Locks between machines: a lease is a small object that only one can make.
+    """Locks between machines: a lease is a small object that only one process can create.
 
-    A lease is renewed while it is held and is free again `lease_s` after its owner's death, by
-    the server's own clock.
+    The owner renews it while it holds it. After the owner's death it is free again within
+    `lease_s`, by the server's own clock.
 
     Args:
-        place: Where the leases are kept.
+        place: The place that the leases are kept in.
         lease_s: Seconds a lease outlives its last renewal.
     """
 
@@ -52,7 +52,7 @@ class S3Leases:
             release.add_done_callback(self._released)
 
     async def aclose(self) -> None:
-        """Give everything back and wait until it is."""
+        """Give all leases back, and wait until they are removed."""
         for key in list(self._held):
             self.unlock(key)
         if self._renewing:
@@ -74,7 +74,7 @@ class S3Leases:
         return self._place.replace(name, self._owner, found[0])
 
     async def _renew(self) -> None:
-        """Keep what is held; a renewal that fails is tried again before the lease ends."""
+        """Renew the leases that are held; a failed renewal is tried again before the lease ends."""
         while self._held:
             await asyncio.sleep(self._lease_s / 3)
             for key, tag in list(self._held.items()):

@@ -1,8 +1,8 @@
 """Single flight: of all callers who want the same answer, one asks and the others wait for it.
 
-`SingleFlight` is what Prefect's transactions hold while an answer is asked for. Between the
-processes of one machine it rests on record locks of the operating system, which end with their
-owner; between machines on leases beside the answers, which expire.
+Prefect's transactions hold a `SingleFlight` lock while they ask for an answer. The processes of one
+machine share record locks of the operating system, which end with their owner. Machines share
+leases beside the answers, which expire.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POLL_S = (0.02, 0.25)
 
 
 class SharedLocks(Protocol):
-    """Locks by key between processes; taking one never waits."""
+    """Locks by key between processes; they never wait."""
 
     def try_lock(self, key: str) -> Awaitable[bool]:
         """Take the lock if it is free."""
@@ -52,14 +52,14 @@ class FileLocks:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StorageError(
-                f"opening {path} failed: {error.strerror}; mend it and run the same command again"
+                f"opening {path} failed: {error.strerror}; mend that and run the same command again"
             ) from error
         self._held: set[int] = set()
         self._guard = threading.Lock()
 
     @classmethod
     def at(cls, path: Path) -> FileLocks:
-        """The locks kept in a file, however its path is spelt."""
+        """The locks in a file; every spelling of its path gives the same object."""
         path = path.resolve()
         with cls._opening:
             locks = cls._of_this_process.get(path)
@@ -94,7 +94,7 @@ class FileLocks:
 
 
 def _offset(key: str) -> int:
-    """The byte that stands for a key; two keys that share one only wait for each other."""
+    """The byte that stands for a key; two keys that share a byte wait for each other."""
     return int(key[:15], 16)
 
 
@@ -118,7 +118,7 @@ class SingleFlight:
         acquire_timeout: float | None = None,
         hold_timeout: float | None = None,
     ) -> bool:
-        """Wait for the lock and take it; False when `acquire_timeout` seconds were not enough."""
+        """Wait for the lock and take it; False: `acquire_timeout` seconds were not enough."""
         del hold_timeout
         try:
             async with asyncio.timeout(acquire_timeout):
@@ -144,14 +144,14 @@ class SingleFlight:
             raise
 
     def release_lock(self, key: str, holder: str) -> None:
-        """Give the lock back; one that is not held is fine."""
+        """Give the lock back; a lock that is not held stays as it is."""
         if self._holders.get(key) == holder:
             self._locked.discard(key)
             self._shared.unlock(key)
             self._free(key)
 
     def release_all(self) -> None:
-        """Give back what callers that were cancelled have left locked."""
+        """Give back the locks that cancelled callers have left."""
         for key in [*self._locked]:
             self.release_lock(key, self._holders[key])
 
@@ -188,9 +188,9 @@ class SingleFlight:
         acquire_timeout: float | None = None,
         hold_timeout: float | None = None,
     ) -> bool:
-        """Not for synchronous tasks; the answers are asked for on an event loop."""
-        raise NotImplementedError("answers are asked for by async tasks only")
+        """Not supported: LLM calls are async tasks."""
+        raise NotImplementedError("LLM calls are async tasks; await them")
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Not for synchronous tasks; the answers are asked for on an event loop."""
-        raise NotImplementedError("answers are asked for by async tasks only")
+        """Not supported: LLM calls are async tasks."""
+        raise NotImplementedError("LLM calls are async tasks; await them")

@@ -1,4 +1,4 @@
-"""How an answer is written down in the store: sealed under a checksum, read back or refused."""
+"""How an answer is written in the store: sealed under a checksum, read back or refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefect_llm_reports.tasks.contract.calls import Answer
 from prefect_llm_reports.tasks.contract.records import canonical_json, digest
 
 PLAIN_JSON = JSONSerializer(object_encoder=None, object_decoder=None)
-"""Values only: no class is ever named in a record, or looked up for one."""
+"""Plain values: no record names a class, and none is looked up when a record is read."""
 
 
 SERIALIZER = PLAIN_JSON.model_dump(mode="json")
@@ -23,7 +23,7 @@ KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def sealed(answer: Answer, kept_at: float | None = None) -> dict[str, Any]:
-    """The answer as a plain value with the time it was kept and a checksum over both.
+    """Seal an answer: a plain value with the time it was kept and a checksum over both.
 
     Args:
         answer: The accepted answer.
@@ -35,10 +35,10 @@ def sealed(answer: Answer, kept_at: float | None = None) -> dict[str, Any]:
 
 
 def unsealed(value: Any) -> tuple[Answer, int]:
-    """The answer in a sealed value, and when it was kept.
+    """Open a sealed value: the answer, and the Unix time at which it was kept.
 
     Raises:
-        ValueError: It was not sealed by `sealed`, or has been altered since.
+        ValueError: It was not made by `sealed`, or was altered since.
     """
     match value:
         case {"answer": answer, "kept_at": int(kept_at), "sha256": checksum, **others} if (
@@ -52,10 +52,10 @@ def unsealed(value: Any) -> tuple[Answer, int]:
 
 
 def checked_record(path: str, record: bytes) -> str:
-    """The sealed answer in a record.
+    """Check a record, and return the sealed answer in it.
 
     Raises:
-        ValueError: The record is not one of ours, or not for this key.
+        ValueError: The record is not ours, or not for this key.
     """
     found: Any = json.loads(record)
     match found:
@@ -74,7 +74,7 @@ def checked_record(path: str, record: bytes) -> str:
 
 
 def is_answer(path: str, record: bytes) -> bool:
-    """Whether it is a record of ours; a cancelled step leaves one without an answer."""
+    """Whether a record is ours and holds an answer; that of a cancelled step holds none."""
     try:
         unsealed(json.loads(checked_record(path, record)))
     except (ValueError, RecursionError):

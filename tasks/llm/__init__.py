@@ -1,7 +1,15 @@
 """One question in, one accepted answer out.
 
-Here: the session of a run, the line to an endpoint, pace, budget, prices, forms of answers. Not
-here: prompts and Prefect tasks (`calls`), the store of answers (`answers`).
+Here, from a question to its answer:
+
+- `session` decides what follows each request, `call` is a question's history;
+- `line` sends requests to one endpoint in their turn, with `pacing` (`adaptive`, `windows`,
+  `slowness`), `budget`, `pricing`, `ledger`, `health` and `dialect`;
+- `requests` writes a request, `client`, `transport` and `connections` send it;
+- `replies`, `refusals`, `hints`, `usage` and `faults` read what comes back;
+- `answer_forms` and `strict_schemas` say which answers are accepted.
+
+Not here: prompts and Prefect tasks (`calls`), the store of answers (`answers`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Structured output: the form an answer must have, and reading the answer exactly.
+"""Structured output: the form that an answer must have, and its exact reading.
 
-Here: forms made of a pydantic model or a JSON Schema, and what counts as an answer in them. Not
-here: what a strict schema can express (`llm.strict_schemas`), prompts, calls.
+Here: forms made of a pydantic model or a JSON Schema, and which answers fit them. Not here: strict
+schemas (`llm.strict_schemas`), prompts, calls.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _LOOKS_LIKE_ONE = re.compile(r'\{\s*["}\']')
 
 
 class Invalid(Exception):
-    """The answer does not fit; the text says why, for the model to read."""
+    """The answer does not fit; the text explains it to the model."""
 
 
 def one_object(text: str) -> str:
-    """The one JSON object in an answer: bare, in a code fence, or inside prose.
+    """Find the one JSON object in an answer: bare, in a code fence, or inside prose.
 
     Raises:
         Invalid: There is none, or more than one, or a broken one.
@@ -59,7 +59,7 @@ def one_object(text: str) -> str:
 
 
 def _object_ends(text: str, at: int) -> int | None:
-    """Where the JSON object that begins at `at` ends; None when there is none."""
+    """The end of the JSON object that begins at `at`; None: no object begins there."""
     try:
         found, end = json.JSONDecoder().raw_decode(text, at)
     except (ValueError, RecursionError):
@@ -72,8 +72,9 @@ class Form:
     """The form that an answer must have.
 
     Attributes:
-        declared: The JSON Schema as it was given, against which answers are checked.
-        model: The pydantic model it comes from, which checks them instead; None: none.
+        declared: The JSON Schema as it was given; answers are checked against it.
+        model: The pydantic model that the schema comes from, which checks answers instead; None:
+            there is none.
     """
 
     declared: Json
@@ -84,15 +85,15 @@ class Form:
         """The strict JSON Schema, as endpoints take it for structured output.
 
         Raises:
-            BadInput: It cannot be expressed; every place is named.
+            BadInput: A strict schema cannot express it; the message names every place.
         """
         return strict_schema(self.declared)
 
     def accept(self, text: str) -> str:
-        """The answer in the form that is kept: one JSON object, as the model gave it.
+        """Read an answer into the text that is kept: one JSON object, as the model gave it.
 
         Raises:
-            Invalid: Not one object of this form, exactly; nothing is clamped or repaired.
+            Invalid: It is not exactly one object of this form. Nothing is clamped or repaired.
         """
         try:
             found = strict_json(one_object(text))

@@ -27,19 +27,24 @@ class OverBudget(Exception):
 
 @dataclass
 class Reservation:
-    """The worst case of one call, while it is under way; settled at its worst unless told."""
+    """The worst case of one call under way.
+
+    Attributes:
+        worst: The most that the call can cost.
+        actual: What it cost; None: unknown, and the worst case is charged in full.
+    """
 
     worst: Decimal
     actual: Decimal | None = None
 
 
 _REFUSED = ("optional", "allowance", "needed")
-"""Who is refused first when money is short; of equals, who came last."""
+"""The order of refusals when money is short; of equals, the last to come is refused first."""
 
 
 @dataclass(eq=False)
 class _Claim:
-    """Somebody who waits for money: how urgent it is decides who is refused last."""
+    """A caller that waits for money; the kind decides when it is refused."""
 
     amount: Decimal
     item: str
@@ -52,11 +57,12 @@ class _Claim:
 class Budget:
     """A hard limit on what the calls of a run can cost, several under way at once.
 
-    A call that does not fit waits as long as others may still give back what they do not use.
-    When nothing can come back any more, those who wait are refused one by one, each refusal being
-    a chance for the others: first the calls that only improve, then reports not begun, last the
-    calls that a report cannot be published without. An allowance sets money aside for the latter,
-    so that optional calls cannot take it; a call that cost nothing puts back what it drew.
+    A call that does not fit waits as long as others may still give back money that they do not
+    use. When no more money can come back, the waiting callers are refused one by one, since each
+    refusal may make room for the others: first the calls that only improve a report, then reports
+    not begun, last the calls that a report cannot be published without. An allowance sets money
+    aside for these, so that optional calls cannot take it. A call that cost nothing puts its share
+    of the allowance back.
 
     Args:
         limit: US dollars that may be spent, at most; None: no limit.
@@ -73,20 +79,20 @@ class Budget:
 
     @property
     def left(self) -> Decimal:
-        """What is neither spent nor set aside."""
+        """Money that is neither spent nor reserved nor set aside."""
         return (self.limit or Decimal(0)) - self.spent - self._reserved - self._aside
 
     async def allow(self, item: str, amount: Decimal) -> None:
-        """Set aside what a report needs at least, before its first call.
+        """Set aside the least that a report needs, before its first call.
 
         Raises:
-            OverBudget: It cannot fit any more.
+            OverBudget: The money left does not suffice, and no more can come back.
         """
         if self.limit is not None:
             await self._claim(_Claim(amount, item, "allowance"))
 
     async def release(self, item: str) -> None:
-        """Give back what a report's allowance still holds."""
+        """Give back the rest of a report's allowance."""
         self._put_aside(item, -self._allowances.get(item, Decimal(0)))
         self._allowances.pop(item, None)
         self._serve()
@@ -100,10 +106,10 @@ class Budget:
         Args:
             worst: The most that the call can cost.
             item: The report it is for.
-            needed: It may draw on the report's allowance.
+            needed: The call may draw on the report's allowance.
 
         Raises:
-            OverBudget: It cannot fit any more.
+            OverBudget: The money left does not suffice, and no more can come back.
         """
         reservation = Reservation(worst)
         if self.limit is None:
@@ -116,7 +122,7 @@ class Budget:
             self._settle(reservation, item, drawn)
 
     async def _claim(self, claim: _Claim) -> Decimal:
-        """Return when the amount is booked: how much of it came out of the allowance."""
+        """Wait until the amount is booked; return the part that came out of the allowance."""
         self._waiting.append(claim)
         self._serve()
         try:
@@ -130,7 +136,7 @@ class Budget:
             raise
 
     def _undo(self, claim: _Claim, drawn: Decimal) -> None:
-        """Take back what was booked for somebody who was cancelled before learning of it."""
+        """Take back a booking whose caller was cancelled before it learnt of it."""
         if claim.kind == "allowance":
             self._put_aside(claim.item, -claim.amount)
             self._serve()
@@ -149,7 +155,7 @@ class Budget:
         self._serve()
 
     def _serve(self) -> None:
-        """Book for everybody whose amount fits, in turn; refuse where nothing can come back."""
+        """Book every amount that fits, in turn; refuse when no money can come back."""
         while True:
             for claim in [*self._waiting]:
                 self._book_if_it_fits(claim)
@@ -184,6 +190,6 @@ class Budget:
         self._aside += amount
 
     def _can_change(self) -> bool:
-        """Whether some call or some report that does not wait may still give something back."""
+        """Whether a call, or a report that does not wait, may still give money back."""
         waiting = {claim.item for claim in self._waiting}
         return bool(self._under_way) or any(item not in waiting for item in self._allowances)

@@ -1,7 +1,7 @@
 """Connections to an endpoint: aiohttp beneath the OpenAI client's own HTTP interface.
 
-Per request this takes about a third of the CPU of the client's default, whose pool looks at every
-idle connection each time. The only importer of aiohttp.
+A request takes about a third of the CPU that it takes with the client's default, whose pool looks
+at every idle connection each time. The only importer of aiohttp.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import httpx2
 from yarl import URL
 
 CONNECT_S = 15
-"""Seconds that making a connection may take."""
+"""Seconds in which a connection must be made."""
 
 HEADER_BYTES = 65_536
 """Longest line of a response's head."""
@@ -33,7 +33,7 @@ _MEANS: list[tuple[type[Exception], type[httpx2.RequestError]]] = [
     (aiohttp.ClientError, httpx2.NetworkError),
     (OSError, httpx2.NetworkError),
 ]
-"""What aiohttp's errors are called where they are read; the first that fits."""
+"""The client's name for each of aiohttp's errors; the first that fits."""
 
 _address = lru_cache(maxsize=16)(URL)
 
@@ -48,7 +48,7 @@ def _as_the_client_knows_them() -> Generator[None]:
 
 
 class _Stream(httpx2.AsyncByteStream):
-    """A response's body as it comes in."""
+    """A response's body as it arrives."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -59,7 +59,7 @@ class _Stream(httpx2.AsyncByteStream):
                 yield chunk
 
     async def aclose(self) -> None:
-        """Give the connection back; one whose body was left is closed."""
+        """Give the connection back; close it when its body was not read to the end."""
         self._response.close()
 
 
@@ -71,10 +71,10 @@ class Connections(httpx2.AsyncBaseTransport):
         self._proxy = proxy
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; the body of its response is read by whoever gets it.
+        """Send one request; the caller reads the body of its response.
 
         Raises:
-            httpx2.RequestError: No response came.
+            httpx2.RequestError: There was no response.
         """
         with _as_the_client_knows_them():
             response = await self._session.request(
@@ -97,7 +97,7 @@ class Connections(httpx2.AsyncBaseTransport):
 async def open_connections(
     base_url: str, connections: int, proxy: str | None
 ) -> AsyncGenerator[Connections]:
-    """Connections to one endpoint, until the context ends.
+    """Open connections to one endpoint, until the context ends.
 
     Args:
         base_url: The endpoint.
@@ -108,7 +108,7 @@ async def open_connections(
     connector = aiohttp.TCPConnector(
         limit=connections,
         ssl=httpx2.create_ssl_context() if secure else True,
-        resolver=aiohttp.ThreadedResolver(),  # the system's own, as everything else here
+        resolver=aiohttp.ThreadedResolver(),  # the system's own, as for all other addresses
     )
     async with aiohttp.ClientSession(
         connector=connector,

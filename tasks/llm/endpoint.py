@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from prefect_llm_reports.tasks.contract.errors import (
-    BadInput,
-)
+from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import Price
 from prefect_llm_reports.tasks.llm.transport import host_of
 
@@ -18,15 +16,15 @@ class Endpoint:
     """Where to ask and with which key.
 
     Attributes:
-        base_url: Address that `/chat/completions` is appended to.
-        api_key: Sent as bearer token, without blanks around it.
-        model: Model to ask for here, whatever the question names; None: the question's.
+        base_url: The address; requests go to its `/chat/completions`.
+        api_key: Sent as a bearer token, without blanks around it.
+        model: Model to ask for here instead of the question's; None: the question's.
         prices: Prices by model name at this endpoint.
         requests_per_minute: The account's limit; None: none.
         tokens_per_minute: The account's limit; None: none.
 
     Raises:
-        BadInput: The key cannot be sent; it is not quoted.
+        BadInput: The key cannot be sent; the message does not quote it.
     """
 
     base_url: str

@@ -19,7 +19,7 @@ from prefect_llm_reports.tasks.text.foreign import shown
 
 
 class BodyTooLarge(Exception):
-    """The decoded body went on past the cap."""
+    """The decoded body is larger than the cap."""
 
 
 class NotSent(EndpointUnavailable):

@@ -1,6 +1,6 @@
 """Tokens to US dollars: the caller's own prices first, then the list of `genai-prices`.
 
-A model that neither knows has an unknown price, which is None and never 0.
+A model that is in neither has an unknown price: None, never 0.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from prefect_llm_reports.tasks.contract.records import OFFLINE, Price, Usage
 
 MILLION = Decimal(1_000_000)
 _DATED = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
-"""Endpoints name the snapshot that answered: `gpt-5-mini-2025-08-07` for `gpt-5-mini`."""
+"""Endpoints answer with the name of a snapshot: `gpt-5-mini-2025-08-07` for `gpt-5-mini`."""
 
 STANDARD_TIERS = (None, "auto", "default", "standard", "on_demand")
 
 
 class PriceList:
-    """Prices as they hold at one endpoint.
+    """Prices at one endpoint.
 
     Args:
         endpoint: The endpoint's address; listed prices are used for the provider it belongs to.
-        own: Prices by model name that go before the list.
+        own: Prices by model name; they take precedence over the list.
     """
 
     def __init__(self, endpoint: str, own: Mapping[str, Price]) -> None:

@@ -17,7 +17,7 @@ Answer with one JSON object and nothing else. It must fit this JSON Schema:
 
 
 def input_bound(ask: Ask, talk: Sequence[Message]) -> int:
-    """An upper bound of a request's input tokens: no tokenizer makes more than one a byte."""
+    """An upper bound of a request's input tokens: no tokenizer makes more than one of each byte."""
     schema = 0
     if ask.output_schema:
         schema = len(canonical_json(ask.output_schema)) + len(_in_words(ask.output_schema))
@@ -28,25 +28,25 @@ def input_bound(ask: Ask, talk: Sequence[Message]) -> int:
 
 
 def request_body(
-    ask: Ask, model: str, talk: Sequence[Message], output_tokens: int, quirks: Collection[str]
+    ask: Ask, model: str, talk: Sequence[Message], output_tokens: int, left_out: Collection[str]
 ) -> dict[str, Any]:
-    """The Chat Completions request for a question, as this endpoint takes it.
+    """The Chat Completions request for a question, in the endpoint's dialect.
 
     Args:
         ask: The question.
         model: The model to name.
-        talk: Messages after the question's own: an unusable answer and what was wrong with it.
-        output_tokens: Tokens the answer may have.
-        quirks: Parameters the endpoint does not take.
+        talk: Messages after the question's own: an unusable answer and its problem.
+        output_tokens: Tokens that the answer may have.
+        left_out: Parameters that the endpoint does not take.
     """
     messages = [{"role": m.role, "content": m.content} for m in (*ask.messages, *talk)]
     body: dict[str, Any] = {"model": model, "messages": messages}
-    limit = "max_tokens" if "max_completion_tokens" in quirks else "max_completion_tokens"
+    limit = "max_tokens" if "max_completion_tokens" in left_out else "max_completion_tokens"
     body[limit] = output_tokens
-    if ask.temperature is not None and "temperature" not in quirks:
+    if ask.temperature is not None and "temperature" not in left_out:
         body["temperature"] = ask.temperature
     if ask.output_schema is not None:
-        if "json_schema" not in quirks:
+        if "json_schema" not in left_out:
             body["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {
@@ -57,7 +57,7 @@ def request_body(
             }
         else:
             messages[0]["content"] += _in_words(ask.output_schema)
-            if "json_object" not in quirks:
+            if "json_object" not in left_out:
                 body["response_format"] = {"type": "json_object"}
     return body
 

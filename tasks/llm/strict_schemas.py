@@ -1,7 +1,7 @@
-"""JSON Schemas as strict structured output takes them: converted, compared, and told as fields.
+"""JSON Schemas for strict structured output: converted, compared, and listed as fields.
 
-Here: what a strict schema can express, whether values of one schema fit another, a schema as lines
-to read. Not here: answers (`llm.answer_forms`).
+Here: a schema in its strict form, whether values of one schema fit another, a schema's fields for
+people. Not here: answers (`llm.answer_forms`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IN_WORDS = {
     "pattern": "matching the pattern {}",
     "format": "in the format {}",
 }
-"""Bounds that some endpoints reject in a strict schema: told in the description, enforced here."""
+"""Bounds that some endpoints reject in a strict schema: moved into the field's description."""
 _DROPPED = frozenset(
     {"title", "default", "examples", "discriminator", "readOnly", "writeOnly", "deprecated"}
     | {"$schema", "$id", "$comment", "uniqueItems", "unevaluatedProperties", *_IN_WORDS}
@@ -49,13 +49,13 @@ _KINDS = frozenset({"object", "array", "string", "integer", "number", "boolean",
 
 
 def strict_schema(declared: Json) -> Json:
-    """A JSON Schema as strict structured output takes it.
+    """Convert a JSON Schema for strict structured output.
 
-    Every field is required and no other is allowed; bounds, which some endpoints reject, are told
-    in the field's description and enforced when the answer is read.
+    Every field is required and no other is allowed. Bounds, which some endpoints reject, move into
+    the field's description; they are enforced when the answer is read.
 
     Raises:
-        BadInput: It cannot be expressed in a strict schema; every place is named.
+        BadInput: A strict schema cannot express it; the message names every place.
     """
     made = _Strict(declared)
     root = made.node({**declared, **made.target(declared)}, "")
@@ -71,7 +71,7 @@ def strict_schema(declared: Json) -> Json:
 
 
 class _Strict:
-    """One conversion; `problems` collects what cannot be expressed."""
+    """One conversion; `problems` collects the parts that a strict schema cannot express."""
 
     def __init__(self, root: Json) -> None:
         self.root = root
@@ -79,7 +79,7 @@ class _Strict:
         self._inlined: list[str] = []
 
     def target(self, node: Json) -> Json:
-        """What a node's reference points to; empty without one."""
+        """The target of a node's reference; empty without one."""
         if not isinstance(ref := node.get("$ref"), str):
             return {}
         found: Any = self.root
@@ -174,7 +174,7 @@ class Field(NamedTuple):
     Attributes:
         name: Its name.
         kind: Its type in words: `text`, `list of integer`, `text or nothing`.
-        description: What the schema says of it.
+        description: The schema's description of it.
         depth: 0 for a field of the root, 1 for a field of that, and so on.
     """
 
@@ -188,7 +188,7 @@ _WORDS = {"string": "text", "null": "nothing", "boolean": "yes or no", "array": 
 
 
 def outline(schema: Json) -> list[Field]:
-    """A strict schema's fields in order, nested ones after theirs; recursion is followed once."""
+    """A strict schema's fields in order, each before its own fields; recursion is followed once."""
 
     def fields(node: Json, depth: int, seen: tuple[int, ...]) -> Iterator[Field]:
         for name, given in cast("Json", node.get("properties", {})).items():
@@ -203,7 +203,7 @@ def outline(schema: Json) -> list[Field]:
 
 
 def _objects_in(schema: Json, node: Json) -> Iterator[Json]:
-    """The objects that a value of this schema holds directly or in a list or a choice."""
+    """The objects in a value of this schema: directly, in a list, or in a choice."""
     node = resolved(schema, node)
     if node.get("properties"):
         yield node
@@ -241,7 +241,7 @@ def resolved(schema: Json, node: Json) -> Json:
 
 
 def at_path(schema: Json, path: list[str]) -> Json | None:
-    """The node of a field by its path from the root; None: there is no such field."""
+    """Find the node of a field by its path from the root; None: there is no such field."""
     node = schema
     for name in path:
         properties: Json = resolved(schema, node).get("properties", {})
@@ -252,14 +252,14 @@ def at_path(schema: Json, path: list[str]) -> Json | None:
 
 
 def misfits(source: Json, given: Json, wanted_root: Json, wanted: Json, at: str = "") -> list[str]:
-    """Why values of one schema are not all values of another; empty: they fit.
+    """List the reasons why values of one schema may not fit another; empty: all fit.
 
     Args:
-        source: Root of the schema that the values come with.
-        given: Their node in it.
+        source: Root of the values' schema.
+        given: The values' node in it.
         wanted_root: Root of the schema that they must fit.
         wanted: The node in it that they must fit.
-        at: Where this is, for the messages.
+        at: Path of this node, for the messages.
     """
     return _misfits(source, given, wanted_root, wanted, at, frozenset())
 

@@ -1,7 +1,7 @@
 """OpenTelemetry: one span for each HTTP request to a model, by the `gen_ai.*` conventions.
 
-Only the API is imported; without a tracer provider a span costs microseconds and goes nowhere.
-Texts of prompts and answers are left out unless the environment variable `CAPTURE` names is true.
+Only the API is imported; without a tracer provider a span costs microseconds and is dropped. Spans
+hold no prompts and no answers, unless the environment variable named by `CAPTURE` is true.
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 
@@ -52,13 +52,13 @@ def chat_span(
 
     Args:
         base_url: The endpoint's address.
-        model: The model that is asked.
+        model: The model that is asked for.
         step: The step of the report, as `draft`.
         item: Slug of the report.
         attempt: Number of the request within its call, from 1.
-        max_tokens: Tokens the answer may have.
+        max_tokens: Tokens that the answer may have.
         temperature: Sampling temperature; None: not sent.
-        messages: Role and content of each; kept only when asked for.
+        messages: Role and content of each message; kept only when `CAPTURE` is true.
     """
     address = urlsplit(base_url)
     host = address.hostname or ""
@@ -95,11 +95,11 @@ def chat_span(
 
 
 def failed(span: Span, kind: str) -> None:
-    """Mark a request as failed; the first reason is kept.
+    """Mark a request as failed; the first kind is kept.
 
     Args:
         span: The request's span.
-        kind: The error's stable name; its text may quote an answer and stays out.
+        kind: The error's stable name. Its text stays out, since it may quote an answer.
     """
     if span.is_recording() and "error.type" not in (getattr(span, "attributes", None) or {}):
         span.set_attribute("error.type", kind)
@@ -107,7 +107,7 @@ def failed(span: Span, kind: str) -> None:
 
 
 def describe_response(span: Span, status: int, body: dict[str, Any]) -> None:
-    """Add what a response says of itself.
+    """Add the facts of a response to a span.
 
     Args:
         span: The request's span.
@@ -146,7 +146,7 @@ def describe_response(span: Span, status: int, body: dict[str, Any]) -> None:
 
 
 def configure_exporter() -> None:
-    """Send spans by OTLP where the environment says to, unless the program has set that up itself.
+    """Send spans by OTLP if the environment says so and the program has no tracer provider yet.
 
     Needs the extra `otel`. `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) names the
     collector; all other `OTEL_*` variables mean what OpenTelemetry says.

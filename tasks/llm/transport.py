@@ -1,6 +1,6 @@
 """The HTTP transport under the OpenAI client: bounded bodies, no redirects, the system's proxies.
 
-Deadlines are not kept here: whoever makes a call bounds it on the wall clock.
+Not here: deadlines; the caller limits each request on the wall clock (`llm.line`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHORTEST_SECRET = 8
 
 
 class _Body:
-    """A body as it comes in, decoded no further than up to the cap."""
+    """A body as it arrives, decoded up to the cap and no further."""
 
     def __init__(self, encoding: str, max_bytes: int) -> None:
         named = encoding.strip().lower()
@@ -46,7 +46,7 @@ class _Body:
         self._decoded += chunk
         if len(self._decoded) > self._max_bytes:
             raise BodyTooLarge(
-                f"it was left after {self._max_bytes} bytes; check what answers at the base URL"
+                f"reading ended after {self._max_bytes} bytes; check what answers at the base URL"
             )
 
     def whole(self) -> bytes:
@@ -60,7 +60,7 @@ class CappedTransport(httpx2.AsyncBaseTransport):
 
     Args:
         inner: The transport that sends.
-        key: Taken out of what comes back, should the other side repeat it.
+        key: Removed from every response, in case the endpoint repeats it.
         max_bytes: Longest decoded body.
     """
 
@@ -75,8 +75,8 @@ class CappedTransport(httpx2.AsyncBaseTransport):
         """Send one request and read its whole answer.
 
         Raises:
-            BodyTooLarge: The body goes on past the cap; the connection is closed.
-            httpx2.DecodingError: It is not encoded as it says, or as was not asked for.
+            BodyTooLarge: The body is larger than the cap; the connection is closed.
+            httpx2.DecodingError: Its encoding is broken, or one that was not asked for.
         """
         request.headers["accept-encoding"] = "gzip"
         response = await self._inner.handle_async_request(request)
@@ -127,12 +127,12 @@ def _system_proxy(url: str) -> str | None:
 async def open_http(
     base_url: str, connections: int, key: str = ""
 ) -> AsyncGenerator[httpx2.AsyncClient]:
-    """An HTTP client for one endpoint, until the context ends.
+    """Open an HTTP client for one endpoint, until the context ends.
 
     Args:
         base_url: The endpoint, or `OFFLINE_URL` for the embedded engine.
         connections: Requests that may be under way at once.
-        key: What must never be shown, even when the endpoint repeats it.
+        key: Removed from every response, in case the endpoint repeats it.
 
     Raises:
         BadInput: The environment names a proxy of a kind that cannot be used.

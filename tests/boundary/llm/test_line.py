@@ -316,6 +316,25 @@ def test_a_refused_call_waits_for_its_turn_beyond_its_deadline() -> None:
     assert len(answers) == 4
 
 
+# Attempts ----------------------------------------------------------------------------------------
+
+
+def test_repeats_without_a_task_around_end_as_well() -> None:
+    """The attempts of one question count together: a third failure is the last."""
+
+    async def fails(endpoint: Endpoint) -> CallError:
+        async with one_session(endpoint) as session:
+            with pytest.raises(CallError) as raised:
+                await answered(session, question(endpoint.base_url))
+            return raised.value
+
+    with Endpoint() as endpoint:
+        endpoint.fail(faults.no_choices(), times=None)
+        error = asyncio.run(fails(endpoint))
+        assert len(endpoint.requests) == 3
+    assert error.attempts == 3
+
+
 # Bodies ------------------------------------------------------------------------------------------
 
 
