@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from prefect_llm_reports.tasks.contract.records import Usage
 from prefect_llm_reports.tasks.llm.response import as_object
@@ -25,5 +25,5 @@ def usage_of(body: Any) -> Usage | None:
     )
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and value >= 0
