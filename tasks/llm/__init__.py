@@ -1,6 +1,6 @@
 """One question in, one accepted answer out.
 
-Here, from a question to its answer:
+Here: the way from a question to its answer.
 
 - `session` decides what follows each request, `call` is a question's history;
 - `line` sends requests to one endpoint in their turn, with `pacing` (`adaptive`, `windows`,
