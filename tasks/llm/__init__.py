@@ -2,11 +2,11 @@
 
 Here: the way from a question to its answer.
 
-- `session` decides what follows each request, `call` is a question's history;
+- `session` decides what follows each request; `call` is a question's history.
 - `line` sends requests to one endpoint in their turn, with `pacing` (`adaptive`, `windows`,
-  `slowness`), `budget`, `pricing`, `ledger`, `health` and `dialect`;
-- `requests` writes a request, `client`, `transport` and `connections` send it;
-- `replies`, `refusals`, `hints`, `usage` and `faults` read what comes back;
+  `slowness`), `budget`, `pricing`, `ledger`, `health` and `dialect`.
+- `requests` writes a request; `client`, `transport` and `connections` send it.
+- `replies`, `refusals`, `hints`, `usage` and `faults` read the response.
 - `answer_forms` and `strict_schemas` say which answers are accepted.
 
 Not here: prompts and Prefect tasks (`calls`), the store of answers (`answers`).

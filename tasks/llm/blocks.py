@@ -46,7 +46,7 @@ class LLMEndpoint(Block):
     base_url: str = Field(
         default="https://api.openai.com/v1",
         title="Base URL",
-        description="Where /chat/completions is appended to; https, or http on this machine.",
+        description="Address without /chat/completions; https, or http on this machine.",
     )
     api_key: SecretStr | None = Field(
         default=None, title="API key", description="Kept encrypted. Empty: the server needs none."
@@ -77,10 +77,10 @@ class LLMEndpoint(Block):
         return checked_base_url(url, allow_http=True)
 
     def endpoint(self) -> Endpoint:
-        """The endpoint as the LLM boundary takes it.
+        """The endpoint as a session takes it.
 
         Raises:
-            BadInput: The address is http to another machine and that is not permitted.
+            BadInput: The address is http to another machine, which is not permitted.
         """
         return Endpoint(
             base_url=checked_base_url(self.base_url, allow_http=self.allow_http),
@@ -98,10 +98,10 @@ async def saved_endpoints(names: Iterable[str]) -> dict[str, LLMEndpoint]:
         names: Their names.
 
     Returns:
-        Them by name.
+        The blocks, by name.
 
     Raises:
-        BadInput: With every name that is not saved.
+        BadInput: Some are not saved; the message lists each name.
     """
     found: dict[str, LLMEndpoint] = {}
     missing: list[str] = []
