@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from prefect_llm_reports.flows.branches import branch_batch, parallel_branches
     from prefect_llm_reports.flows.reports import report_batch
     from prefect_llm_reports.flows.shards import report_shard
+    from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
     from prefect_llm_reports.tasks.contract.branches import (
         AnswerWithThinking,
         Branch,
-        BranchBatchResult,
-        BranchesResult,
         BranchOptions,
         Query,
         Use,
@@ -44,6 +43,7 @@ __all__ = [
 ]
 
 _BRANCHES = "prefect_llm_reports.tasks.contract.branches"
+_RESULTS = "prefect_llm_reports.tasks.contract.branch_results"
 _REPORTS = "prefect_llm_reports.tasks.contract.reports"
 
 __getattr__ = lazily(
@@ -52,9 +52,9 @@ __getattr__ = lazily(
         "AnswerWithThinking": _BRANCHES,
         "BatchResult": _REPORTS,
         "Branch": _BRANCHES,
-        "BranchBatchResult": _BRANCHES,
+        "BranchBatchResult": _RESULTS,
         "BranchOptions": _BRANCHES,
-        "BranchesResult": _BRANCHES,
+        "BranchesResult": _RESULTS,
         "Query": _BRANCHES,
         "ReportOptions": "prefect_llm_reports.tasks.contract.options",
         "Topic": _REPORTS,

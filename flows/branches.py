@@ -14,12 +14,8 @@ from pydantic.json_schema import SkipJsonSchema
 from prefect_llm_reports.tasks.branches.artifacts import show_result
 from prefect_llm_reports.tasks.branches.checking import CheckedProgram, check_branches
 from prefect_llm_reports.tasks.branches.run import BranchRun, answer_inquiry
-from prefect_llm_reports.tasks.contract.branches import (
-    Branch,
-    BranchBatchResult,
-    BranchesResult,
-    BranchOptions,
-)
+from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
+from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions
 from prefect_llm_reports.tasks.contract.choices import ANSWERS_FOLDER, DEFAULT_MERGE, Merge
 from prefect_llm_reports.tasks.contract.requests import BranchesRequest
 from prefect_llm_reports.tasks.contract.run_forms import (

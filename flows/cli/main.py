@@ -19,7 +19,7 @@ from prefect_llm_reports.tasks.contract.choices import ANSWERS_FOLDER, DEFAULT_M
 from prefect_llm_reports.tasks.runtime.environment import set_prefect_defaults
 
 if TYPE_CHECKING:
-    from prefect_llm_reports.tasks.contract.branches import BranchBatchResult, BranchesResult
+    from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
     from prefect_llm_reports.tasks.contract.reports import BatchResult
 
 EXIT_COMPLETE, EXIT_BAD_INPUT, EXIT_PARTIAL, EXIT_STOPPED = 0, 2, 3, 4

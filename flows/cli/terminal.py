@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from prefect_llm_reports.flows.cli.server import reach_server
-from prefect_llm_reports.tasks.contract.branches import (
+from prefect_llm_reports.tasks.contract.branch_results import (
     BranchBatchResult,
     BranchesResult,
     InquiryResult,

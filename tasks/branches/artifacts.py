@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect_llm_reports.tasks.branches.drawing import draw_program
 from prefect_llm_reports.tasks.branches.programs import Program
-from prefect_llm_reports.tasks.contract.branches import BranchesResult
+from prefect_llm_reports.tasks.contract.branch_results import BranchesResult
 from prefect_llm_reports.tasks.runtime.artifacts import quoted, show_markdown, show_picture
 
 PROGRAM_KEY = "branches-program"

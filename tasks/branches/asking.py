@@ -24,8 +24,8 @@ from prefect_llm_reports.tasks.branches.questions import Asker, Inquiry
 from prefect_llm_reports.tasks.calls.answering import Answerer, NotKept, step_record
 from prefect_llm_reports.tasks.calls.judging import judge_candidates, orders, ranked
 from prefect_llm_reports.tasks.calls.policies import LLMStep, SealedAnswer, llm_step
-from prefect_llm_reports.tasks.contract.branches import BranchOutput, Ranking, Tally
-from prefect_llm_reports.tasks.contract.calls import Answer, Ask, StepRecord
+from prefect_llm_reports.tasks.contract.branch_results import BranchOutput, Tally
+from prefect_llm_reports.tasks.contract.calls import Answer, Ask, Ranking, StepRecord
 from prefect_llm_reports.tasks.contract.errors import NotNeeded, ReportsError
 from prefect_llm_reports.tasks.contract.records import ErrorReport, digest
 from prefect_llm_reports.tasks.llm.answer_forms import Invalid

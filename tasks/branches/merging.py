@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
-from prefect_llm_reports.tasks.contract.branches import Tally
+from prefect_llm_reports.tasks.contract.branch_results import Tally
 from prefect_llm_reports.tasks.contract.records import canonical_json
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from prefect_llm_reports.tasks.branches.programs import Program
 from prefect_llm_reports.tasks.branches.questions import Inquiry
-from prefect_llm_reports.tasks.contract.branches import (
+from prefect_llm_reports.tasks.contract.branch_results import (
     BranchBatchResult,
     BranchesResult,
     BranchManifest,

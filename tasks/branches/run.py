@@ -23,7 +23,7 @@ from prefect_llm_reports.tasks.branches.pages import branch_files, branch_run_pa
 from prefect_llm_reports.tasks.branches.questions import Inquiry
 from prefect_llm_reports.tasks.calls.answering import NotKept, ask_model, read_store
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
-from prefect_llm_reports.tasks.contract.branches import (
+from prefect_llm_reports.tasks.contract.branch_results import (
     BranchBatchResult,
     BranchesResult,
     BranchOutput,

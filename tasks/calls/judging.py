@@ -7,8 +7,7 @@ from statistics import fmean
 
 from prefect_llm_reports.tasks.answers.records import sealed
 from prefect_llm_reports.tasks.calls.policies import SealedAnswer, llm_step
-from prefect_llm_reports.tasks.contract.branches import Ranking
-from prefect_llm_reports.tasks.contract.calls import Ask
+from prefect_llm_reports.tasks.contract.calls import Ask, Ranking
 from prefect_llm_reports.tasks.llm.answer_forms import Form, schema_form
 from prefect_llm_reports.tasks.llm.session import current_session
 from prefect_llm_reports.tasks.llm.strict_schemas import Json

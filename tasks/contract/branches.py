@@ -8,29 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from prefect_llm_reports.tasks.contract.calls import StepRecord
 from prefect_llm_reports.tasks.contract.choices import (
     ANSWER_TOKENS,
     BRANCH_CALLS_AT_ONCE,
     CALLS_AT_ONCE,
     TEMPERATURES,
-    Merge,
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
-from prefect_llm_reports.tasks.contract.records import (
-    SCHEMA_VERSION,
-    Calls,
-    ErrorReport,
-    FileEntry,
-    Record,
-    Usage,
-)
+from prefect_llm_reports.tasks.contract.records import Record
 from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
 
 FieldType = Literal["text", "integer", "number", "boolean", "choice"]
@@ -285,108 +274,3 @@ class BranchOptions(CallOptions):
     @classmethod
     def _no_instructions(cls, value: object) -> object:
         return "" if value is None else value
-
-
-class BranchOutput(Record):
-    """What became of one branch."""
-
-    name: str
-    status: Literal["answered", "failed", "cancelled", "not_asked"]
-    output: Any = Field(default=None, description="The answer in the branch's form.")
-    model: str | None = Field(default=None, description="The model that answered.")
-    cached: bool = False
-    error: ErrorReport | None = None
-
-
-class Ranking(Record):
-    """A judge's verdict on one candidate."""
-
-    name: str = Field(description="Name of the branch.")
-    score: float = Field(description="Mean over all orders in which the judge read it, 1 to 10.")
-    scores: tuple[int, ...] = Field(description="Its score in each order.")
-    reasons: tuple[str, ...] = Field(description="The judge's reason in each order.")
-
-
-class Tally(Record):
-    """Votes for one value."""
-
-    value: Any = Field(description="The value as the first of these branches put it.")
-    votes: int
-    branches: tuple[str, ...]
-
-
-class BranchesResult(Record):
-    """What became of one input: every branch's output in order, and what they were merged into.
-
-    `status` is `complete` when the merge is there and no branch failed that it needed; `partial`
-    when it is there without some branches; `failed` without a merge; `stopped` when something
-    fatal ended the run.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    status: Literal["complete", "partial", "failed", "stopped"]
-    query: Any
-    merge: Merge
-    outputs: list[BranchOutput]
-    merged: Any = None
-    winner: str | None = Field(default=None, description="Branch that was chosen, if one was.")
-    ranking: tuple[Ranking, ...] = ()
-    tally: tuple[Tally, ...] = ()
-    usage: Usage = Usage()
-    cost_usd: Decimal | None = Field(default=Decimal(0), description="Spent; None: unknown.")
-    calls: Calls = Calls()
-    duration_s: float = 0.0
-    error: ErrorReport | None = Field(default=None, description="Why there is no merge.")
-    warnings: tuple[str, ...] = ()
-
-
-class InquiryResult(Record):
-    """What became of one input of a batch."""
-
-    query: str = Field(description="The input as it stands in prompts, shortened.")
-    slug: str
-    status: Literal["complete", "partial", "failed", "stopped"]
-    directory: str | None = None
-    answered: int = Field(description="Branches that answered.")
-    usage: Usage = Usage()
-    cost_usd: Decimal | None = Decimal(0)
-    error: ErrorReport | None = None
-
-
-class BranchBatchResult(Record):
-    """What became of many inputs of one program; also the content of batch.json."""
-
-    schema_version: int = SCHEMA_VERSION
-    run_id: str
-    status: Literal["complete", "partial", "stopped"]
-    run_directory: str
-    offline: bool = False
-    started: datetime
-    duration_s: float
-    calls: Calls
-    usage: Usage
-    cost_usd: Decimal | None = Field(description="Spent in this run; None: unknown.")
-    merge: Merge
-    branches: tuple[str, ...]
-    inquiries: list[InquiryResult]
-    error: ErrorReport | None = Field(default=None, description="What stopped the batch.")
-    warnings: tuple[str, ...] = ()
-
-
-class BranchManifest(Record):
-    """A result directory of branches' own record; written last."""
-
-    schema_version: int = SCHEMA_VERSION
-    query: Any
-    slug: str
-    status: Literal["complete", "partial", "failed", "stopped"]
-    merge: Merge
-    offline: bool
-    branches: list[dict[str, Any]]
-    steps: list[StepRecord]
-    usage: Usage
-    cost_usd: Decimal | None
-    flow_run_id: str | None
-    packages: dict[str, str]
-    created: datetime
-    files: list[FileEntry]

@@ -1,4 +1,4 @@
-"""One LLM call as a value: the question, its answer, and what a manifest says of it."""
+"""An LLM call as values: the question, its answer, its record in a manifest, a judge's verdict."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Message(Record):
 
 
 class Ask(Record):
-    """One question to a model, complete: what is sent, and nothing about who asks.
+    """One complete question to a model.
 
-    The fields in `IN_KEY` decide whether an earlier answer can be used again. Of the others,
-    `step` and `label` name the call, `item` is the slug of the report it is for, `needed` says
-    that the report cannot be published without it, and `accept` turns the answer's text into the
-    form that is kept, or raises `Invalid`.
+    The fields in `IN_KEY` decide whether an earlier answer can be used again. The other fields:
+    `step` and `label` name the call. `item` is the slug of its report. `needed` means that the
+    report cannot be published without the answer. `accept` turns the answer's text into the form
+    that the store keeps, or raises `Invalid`.
     """
 
     IN_KEY: ClassVar[frozenset[str]] = frozenset(
@@ -62,30 +62,30 @@ class Ask(Record):
 
     @cached_property
     def key(self) -> str:
-        """The name under which the answer is kept: 64 hex digits, equal for equal questions."""
+        """The answer's name in the store: 64 hex digits, equal for equal questions."""
         fields = self.model_dump(include=set(self.IN_KEY) - {"messages"})
         return digest(canonical_json({**fields, "prompt": self.prompt_digest}))
 
 
 class Answer(Record):
-    """A model's accepted answer, as it is kept: what was said, by whom, and what it cost."""
+    """A model's accepted answer as the store keeps it: text, model, endpoint and cost."""
 
     text: str
     model: str
     endpoint: str
-    created: int = Field(default=0, description="Unix time given by the endpoint; 0: none.")
-    usage: Usage | None = Field(default=None, description="None: the endpoint did not say.")
+    created: int = Field(default=0, description="Unix time from the endpoint; 0: none.")
+    usage: Usage | None = Field(default=None, description="None: the endpoint named none.")
     cost_usd: Decimal | None = Field(default=None, description="None: unknown.")
     request_id: str | None = None
-    attempts: int = Field(default=1, description="HTTP requests made, re-asks included.")
+    attempts: int = Field(default=1, description="HTTP requests, repeated questions included.")
 
 
 class StepRecord(Record):
-    """One answered call of a report, for the manifest."""
+    """One answered call, as a manifest records it."""
 
     step: str
     iteration: int
-    part: str = Field(default="", description="The candidate or the critic, where several are.")
+    part: str = Field(default="", description="The candidate or the critic, if there are several.")
     model: str
     endpoint: str
     prompt_digest: str
@@ -95,3 +95,12 @@ class StepRecord(Record):
     request_id: str | None
     usage: Usage | None
     cost_usd: Decimal | None
+
+
+class Ranking(Record):
+    """A judge's verdict on one candidate."""
+
+    name: str = Field(description="Name of the candidate.")
+    score: float = Field(description="Mean over all orders in which the judge read it, 1 to 10.")
+    scores: tuple[int, ...] = Field(description="Its score in each order.")
+    reasons: tuple[str, ...] = Field(description="The judge's reason in each order.")

@@ -1,41 +1,40 @@
-"""What every record is made of: the base of frozen values, names of files, money, usage, errors."""
+"""The base of all records, and the values they share: file names, money, tokens, errors, runs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_llm_reports.tasks.contract.run_forms import form
 
 SCHEMA_VERSION = 1
-
+"""Version of the form of result files."""
 
 OFFLINE = "offline"
-
+"""The model name of the embedded engine."""
 
 MANIFEST, BATCH, SUMS = "manifest.json", "batch.json", "SHA256SUMS"
-"""The files that complete a result directory, a run, and the checksums of a run."""
-
+"""Files written last: a result directory's, a run's, and the checksums of a run."""
 
 SHARDS = ".shards"
-"""Folder of a run that is split, until it ends: what its parts have to do, and have done."""
-
+"""Folder of a split run until it ends: the orders of its shards and their records."""
 
 Usd = Annotated[Decimal, Field(ge=0)]
 
 
 class Record(BaseModel):
-    """A frozen value; unknown fields are an error."""
+    """A frozen value; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A changed copy, whose derived values are its own and not the original's."""
+        """Copy the record with changes; the copy computes its derived values anew."""
         copied = super().model_copy(update=update, deep=deep)
         values = vars(copied)
         for derived in values.keys() - type(self).model_fields.keys():
@@ -44,12 +43,12 @@ class Record(BaseModel):
 
 
 def canonical_json(value: Any) -> str:
-    """One spelling for equal values: sorted keys, no spaces, UTF-8 kept."""
+    """Write a value as JSON in one spelling: sorted keys, no spaces, UTF-8 kept."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(text: str) -> str:
-    """SHA-256 of the text's UTF-8 form, in hex; lone surrogates are kept distinct."""
+    """SHA-256 of the text's UTF-8 form, in hex; lone surrogates stay distinct."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -61,7 +60,7 @@ class Price(Record):
     input: Usd = Field(description="USD for one million input tokens.")
     output: Usd = Field(description="USD for one million output tokens.")
     cached_input: Usd | None = Field(
-        default=None, description="USD for one million cached input tokens; empty: as input."
+        default=None, description="USD for one million cached input tokens. Empty: as for input."
     )
 
 
@@ -81,7 +80,7 @@ class Usage(Record):
 
 
 class ErrorReport(Record):
-    """Why a report was not published."""
+    """Why a report or an answer was not made."""
 
     kind: str
     message: str
@@ -89,13 +88,19 @@ class ErrorReport(Record):
     attempts: int = 0
     request_id: str | None = None
 
+    @classmethod
+    def unexpected(cls, error: Exception) -> Self:
+        """Report an error that no class of ours describes; its traceback stays in the log."""
+        said = f"unexpected {type(error).__name__}; the log of the flow run has the traceback"
+        return cls(kind="unexpected", message=said)
+
 
 class Calls(Record):
-    """How the answers of a report or a run were come by."""
+    """Where the answers of a report or a run came from."""
 
-    made: int = Field(default=0, description="Answers newly asked for.")
+    made: int = Field(default=0, description="Answers that a model gave in this run.")
     cached: int = Field(default=0, description="Answers read from the store.")
-    retried: int = Field(default=0, description="HTTP requests made again.")
+    retried: int = Field(default=0, description="HTTP requests that were repeated.")
 
 
 class FileEntry(Record):
@@ -107,5 +112,20 @@ class FileEntry(Record):
 
     @classmethod
     def of(cls, name: str, body: bytes) -> Self:
-        """The entry of a file with this content."""
+        """Make the entry of a file with this content."""
         return cls(name=name, size=len(body), sha256=hashlib.sha256(body).hexdigest())
+
+
+class RunRecord(Record):
+    """What the results of all kinds of runs have in common."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    status: Literal["complete", "partial", "stopped"]
+    run_directory: str
+    offline: bool = False
+    started: datetime
+    duration_s: float
+    calls: Calls
+    usage: Usage
+    cost_usd: Decimal | None = Field(description="Spent in this run; None: unknown.")

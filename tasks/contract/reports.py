@@ -1,4 +1,4 @@
-"""Every model that crosses a task boundary or lands in a file; no behaviour but derived values."""
+"""Records of reports: topics, drafts, critiques, results, manifests; nothing here acts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from prefect_llm_reports.tasks.contract.records import (
     ErrorReport,
     FileEntry,
     Record,
+    RunRecord,
     Usage,
     digest,
 )
@@ -29,7 +30,7 @@ StopReason = Literal["accepted", "iterations_exhausted", "plateau", "budget_exha
 
 
 class Topic(Record):
-    """What one report is about."""
+    """The topic of one report."""
 
     title: str = Field(
         description="What the report is about, in a few words or a sentence.",
@@ -86,7 +87,7 @@ class Critique(BaseModel):
 
 
 class CriticOpinion(Record):
-    """What one critic of a panel said of a draft."""
+    """One critic's opinion of a draft, in a panel."""
 
     name: str
     weight: float = 1
@@ -94,7 +95,7 @@ class CriticOpinion(Record):
 
 
 class PanelCritique(Record):
-    """A panel's judgement of one draft: its critics' opinions and what they were merged into."""
+    """A panel's judgement of one draft: the critics' opinions, merged."""
 
     score: float
     strengths: list[str]
@@ -102,7 +103,7 @@ class PanelCritique(Record):
     summary: str
     critics: tuple[CriticOpinion, ...]
     missing: tuple[str, ...] = Field(default=(), description="Critics that gave no judgement.")
-    disagreement: float = Field(description="Between the highest and the lowest score.")
+    disagreement: float = Field(description="Difference between the highest and the lowest score.")
 
 
 class Draft(Record):
@@ -116,12 +117,14 @@ class Draft(Record):
 
 
 class Candidate(Record):
-    """One of several first drafts, and what the judge said of it."""
+    """One of several first drafts, with the judge's scores."""
 
     number: int
     text: str
     chosen: bool
-    score: float | None = Field(default=None, description="Mean of the judge's; None: not judged.")
+    score: float | None = Field(
+        default=None, description="Mean of the judge's scores; None: not judged."
+    )
     reasons: tuple[str, ...] = ()
 
 
@@ -144,7 +147,7 @@ class Refined(Record):
 
 
 class History(Record):
-    """Every draft of a report with its score and the critique it got: history.json."""
+    """All drafts of a report with their scores and critiques: history.json."""
 
     schema_version: int = SCHEMA_VERSION
     topic: Topic
@@ -152,22 +155,22 @@ class History(Record):
     best: int = Field(description="Number of the draft that was published.")
     stop_reason: StopReason
     candidates: tuple[Candidate, ...] = Field(
-        default=(), description="First drafts among which a judge chose; absent: there was one."
+        default=(), description="The first drafts that a judge compared; absent: there was one."
     )
 
 
 class ChangeCount(Record):
-    """How a report differs from the last one on its topic, in sections."""
+    """Changes since the last report on the topic, counted in sections."""
 
     state: Literal["new", "unchanged", "changed", "unknown"]
-    since: str = Field(default="", description="The run it is compared with; empty: none.")
+    since: str = Field(default="", description="The run of the last report; empty: none.")
     added: int = 0
     dropped: int = 0
     rewritten: int = 0
 
 
 class ReportResult(Record):
-    """What became of one topic."""
+    """The result of one topic."""
 
     topic: str
     slug: str
@@ -183,35 +186,29 @@ class ReportResult(Record):
     )
     error: ErrorReport | None = None
     changes: ChangeCount | None = Field(
-        default=None, description="Since the last report on this topic; None: not published."
+        default=None, description="Changes since the last report on the topic; None: not published."
     )
 
 
 class PaceRecord(Record):
-    """How an endpoint was used: what adaptive concurrency did in a run."""
+    """The load on an endpoint in a run, and its adaptive concurrency."""
 
     endpoint: str = Field(description="Host of the endpoint.")
-    concurrency: int = Field(description="Requests allowed at once, by the batch.")
-    peak: int = Field(description="Requests under way at once, at most.")
-    allowed: int = Field(description="Requests allowed at once at the end, by experience.")
-    lowest: int | None = Field(description="Lowest limit after an overload; None: no overload.")
+    concurrency: int = Field(description="Requests at once that the batch allows.")
+    peak: int = Field(description="Most requests under way at once.")
+    allowed: int = Field(
+        description="Requests at once that adaptive concurrency allowed at the end."
+    )
+    lowest: int | None = Field(
+        description="Lowest such limit after an overload; None: no overload."
+    )
     refusals: int = Field(description="Signs of overload: refusals, time-outs, slow answers.")
-    paused_s: float = Field(description="Seconds that the endpoint asked everybody to wait.")
+    paused_s: float = Field(description="Seconds for which the endpoint asked all callers to wait.")
 
 
-class BatchResult(Record):
-    """What became of a batch; also the content of batch.json."""
+class BatchResult(RunRecord):
+    """The result of a batch; also the content of batch.json."""
 
-    schema_version: int = SCHEMA_VERSION
-    run_id: str
-    status: Literal["complete", "partial", "stopped"]
-    run_directory: str
-    offline: bool = False
-    started: datetime
-    duration_s: float
-    calls: Calls
-    usage: Usage
-    cost_usd: Decimal | None = Field(description="Spent in this run; None: unknown.")
     reports: list[ReportResult]
     error: ErrorReport | None = Field(default=None, description="What stopped the batch.")
     pacing: list[PaceRecord] = Field(default=[])
@@ -219,7 +216,7 @@ class BatchResult(Record):
 
 
 class Manifest(Record):
-    """A result directory's own record; written last, so its presence means all files are there."""
+    """The record of a result directory; written last, so with it all files are there."""
 
     schema_version: int = SCHEMA_VERSION
     topic: Topic
@@ -237,4 +234,4 @@ class Manifest(Record):
     packages: dict[str, str]
     created: datetime
     files: list[FileEntry]
-    warnings: list[str] = Field(default=[], description="What could not be made, and why.")
+    warnings: list[str] = Field(default=[], description="Files that could not be made, and why.")

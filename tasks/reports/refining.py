@@ -20,8 +20,7 @@ from prefect_llm_reports.tasks.calls.answering import (
 )
 from prefect_llm_reports.tasks.calls.judging import judge_candidates, orders, ranked
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP, LLMStep
-from prefect_llm_reports.tasks.contract.branches import Ranking
-from prefect_llm_reports.tasks.contract.calls import Ask, StepRecord
+from prefect_llm_reports.tasks.contract.calls import Ask, Ranking, StepRecord
 from prefect_llm_reports.tasks.contract.errors import BudgetExhausted, CallsStopped, ReportsError
 from prefect_llm_reports.tasks.contract.options import Critic
 from prefect_llm_reports.tasks.contract.reports import (

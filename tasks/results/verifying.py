@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from prefect_llm_reports.tasks.contract.branches import BranchBatchResult, BranchManifest
+from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchManifest
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import BATCH, MANIFEST, SHARDS, SUMS, Record
 from prefect_llm_reports.tasks.contract.reports import BatchResult, Manifest, ReportResult

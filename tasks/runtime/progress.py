@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from prefect_llm_reports.tasks.contract.branches import InquiryResult
+from prefect_llm_reports.tasks.contract.branch_results import InquiryResult
 from prefect_llm_reports.tasks.contract.reports import ReportResult
 from prefect_llm_reports.tasks.llm.session import Session
 

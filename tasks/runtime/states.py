@@ -13,7 +13,7 @@ from typing import Any, Literal
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from prefect_llm_reports.tasks.contract.branches import BranchBatchResult, BranchesResult
+from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
 from prefect_llm_reports.tasks.contract.money import cost_text
 from prefect_llm_reports.tasks.contract.records import ErrorReport
 from prefect_llm_reports.tasks.contract.reports import BatchResult

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import Field, create_model
 
 from prefect_llm_reports.tasks.answers.records import sealed, unsealed
-from prefect_llm_reports.tasks.contract.branches import BranchesResult, BranchOutput
+from prefect_llm_reports.tasks.contract.branch_results import BranchesResult, BranchOutput
 from prefect_llm_reports.tasks.contract.calls import Answer
 from prefect_llm_reports.tasks.llm.answer_forms import model_form
 from prefect_llm_reports.tasks.results.manifests import pretty_json

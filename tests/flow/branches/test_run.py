@@ -32,7 +32,7 @@ from prefect_llm_reports.flows import (
     parallel_branches,
 )
 from prefect_llm_reports.tasks.branches.artifacts import PROGRAM_KEY, RESULT_KEY
-from prefect_llm_reports.tasks.contract.branches import BranchManifest
+from prefect_llm_reports.tasks.contract.branch_results import BranchManifest
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
 from tests.harness import ROOT, faults

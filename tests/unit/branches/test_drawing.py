@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from prefect_llm_reports.tasks.branches.drawing import draw_program
-from prefect_llm_reports.tasks.branches.programs import MERGES, check_program
-from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions, Merge
+from prefect_llm_reports.tasks.branches.programs import check_program
+from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions
+from prefect_llm_reports.tasks.contract.choices import MERGES, Merge
 from prefect_llm_reports.tasks.reports.drawing import draw_reports
 
 SVG = "{http://www.w3.org/2000/svg}"

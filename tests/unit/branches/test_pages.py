@@ -8,14 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from prefect_llm_reports.tasks.branches.pages import branch_run_page, branches_page
-from prefect_llm_reports.tasks.contract.branches import (
+from prefect_llm_reports.tasks.contract.branch_results import (
     BranchBatchResult,
     BranchesResult,
     BranchOutput,
     InquiryResult,
-    Ranking,
     Tally,
 )
+from prefect_llm_reports.tasks.contract.calls import Ranking
 from prefect_llm_reports.tasks.contract.records import Calls, ErrorReport, Usage
 from tests.unit.pages.test_report import OWN_TAGS, TAGS, Seen, assert_safe
 

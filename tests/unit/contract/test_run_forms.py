@@ -1,7 +1,7 @@
 """The run forms of the deployed flows: what a person is shown, and what is refused beforehand.
 
 The whole schemas are in `tests/golden/run_forms.json`; after a wanted change,
-`python -m tests.unit.contract.test_run_forms` writes them anew.
+`python -m tests.unit.contract.test_run_forms` writes them again.
 """
 
 from __future__ import annotations

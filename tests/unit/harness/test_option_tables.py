@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from prefect_llm_reports.flows import BranchOptions, ReportOptions, branch_batch, report_batch
-from prefect_llm_reports.tasks.contract.branches import Merge
+from prefect_llm_reports.tasks.contract.choices import Merge
 from tests.harness import option_tables
 from tests.harness.documents import page
 from tests.harness.option_tables import filled, places, tables
