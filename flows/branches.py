@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from prefect_llm_reports.tasks.branches.artifacts import show_result
+from prefect_llm_reports.tasks.branches.batch import BranchBatch
 from prefect_llm_reports.tasks.branches.checking import CheckedProgram, check_branches
 from prefect_llm_reports.tasks.branches.run import BranchRun, answer_inquiry
 from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
@@ -151,12 +152,10 @@ async def branch_batch(
     )
     checked = await _checked(request)
     async with grouped_events():
-        async with BranchRun(checked, Settings()).open() as run:
-            answering = answer_inquiry.map(checked.inquiries)
-            await asyncio.gather(
-                *(run.finish(i, done) for i, done in zip(checked.inquiries, answering, strict=True))
-            )
-        result = await run.close()
+        batch = BranchBatch(checked, Settings())
+        async with batch.open():
+            await batch.finish_all(answer_inquiry.map(checked.inquiries))
+        result = await batch.close()
     ending: Any = branch_batch_state(result, deployed=of_a_deployment())
     return ending
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from prefect_llm_reports.tasks import lazily
 
 if TYPE_CHECKING:
+    from prefect_llm_reports.tasks.branches.batch import BranchBatch
     from prefect_llm_reports.tasks.branches.checking import CheckedProgram, check_branches
     from prefect_llm_reports.tasks.branches.programs import Program
     from prefect_llm_reports.tasks.branches.run import BranchRun
 
-__all__ = ["BranchRun", "CheckedProgram", "Program", "check_branches"]
+__all__ = ["BranchBatch", "BranchRun", "CheckedProgram", "Program", "check_branches"]
 
 __getattr__ = lazily(
     __name__,
     {
+        "BranchBatch": "batch",
         "BranchRun": "run",
         "CheckedProgram": "checking",
         "Program": "programs",

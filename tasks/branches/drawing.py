@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect_llm_reports.tasks.branches.merging import joined
+from prefect_llm_reports.tasks.branches.joining import joined
 from prefect_llm_reports.tasks.branches.programs import Node, Program
 from prefect_llm_reports.tasks.branches.questions import BEST_BY
 from prefect_llm_reports.tasks.calls.judging import verdict_form

@@ -1,114 +1,138 @@
-"""Merging the outputs of branches: joining fields, counting votes, ranking by a judge's verdicts.
+"""Merging: what the outputs of branches become together, for one input.
 
-Pure functions over plain JSON values; asking the judge is `branches.asking`.
+Here: the six merges, with the calls that two of them need. Not here: how fields are joined
+(`branches.joining`), which votes are the same (`branches.voting`), how a judge ranks
+(`calls.judging`).
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter
+import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Any, cast
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from prefect_llm_reports.tasks.contract.branch_results import Tally
-from prefect_llm_reports.tasks.contract.records import canonical_json
+from prefect_llm_reports.tasks.branches.joining import concatenated
+from prefect_llm_reports.tasks.branches.programs import Program
+from prefect_llm_reports.tasks.branches.questions import Asker, Inquiry
+from prefect_llm_reports.tasks.branches.steps import Answering, synthesize_outputs
+from prefect_llm_reports.tasks.branches.voting import tallied
+from prefect_llm_reports.tasks.calls.judging import judge_candidates, judged
+from prefect_llm_reports.tasks.contract.branch_results import BranchOutput, Tally
+from prefect_llm_reports.tasks.contract.calls import Ranking
+from prefect_llm_reports.tasks.contract.errors import ReportsError
+from prefect_llm_reports.tasks.contract.records import ErrorReport
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
-_QUOTES = "\"'`*_\u2018\u2019\u201c\u201d"
-_EDGES = re.compile(rf"^[\s{_QUOTES}(\[]+|[\s{_QUOTES})\].,;:!?]+$")
+
+@dataclass
+class Merged:
+    """The merge of one input's outputs, and how it was found."""
+
+    value: Any = None
+    winner: str | None = None
+    ranking: tuple[Ranking, ...] = ()
+    tally: tuple[Tally, ...] = ()
+    error: ErrorReport | None = None
 
 
-def joined(names: Sequence[str], fields: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """What each branch's fields are called where all are joined into one object.
-
-    A field that more than one branch declares gets each branch's name as a suffix, whether or not
-    the others have answered, so that the joined form depends on the program alone.
-
-    Args:
-        names: The branches in order.
-        fields: Names of the fields that each declares.
-    """
-    count = Counter(field for name in names for field in fields[name])
-    taken = {field for field, n in count.items() if n == 1}
-    called: dict[str, dict[str, str]] = {}
-    for name in names:
-        called[name] = {}
-        for field in fields[name]:
-            new = field
-            if count[field] > 1:
-                new = suffixed = f"{field}_{name}"
-                number = 2
-                while new in taken:
-                    new = f"{suffixed}_{number}"
-                    number += 1
-                taken.add(new)
-            called[name][field] = new
-    return called
-
-
-def concatenated(
-    names: Sequence[str], fields: Mapping[str, Sequence[str]], outputs: Mapping[str, Json]
-) -> Json | None:
-    """The fields of all outputs in one object; branches without one are left out.
+@dataclass
+class Merging:
+    """Merges the outputs of one input.
 
     Args:
-        names: The branches in order.
-        fields: Names of the fields that each declares.
-        outputs: What has been answered, by branch; None is returned when nothing has.
+        asker: Makes the questions to the judge and to the synthesizer.
+        inquiry: The input.
+        answering: Gets their answers.
+        first: The branch that answered first, if the merge is `any`.
     """
-    called = joined(names, fields)
-    merged = {
-        called[name].get(field, field): value
-        for name in names
-        if name in outputs
-        for field, value in outputs[name].items()
-    }
-    return merged if outputs else None
+
+    asker: Asker
+    inquiry: Inquiry
+    answering: Answering
+    first: str | None
+
+    @property
+    def program(self) -> Program:
+        """The branches and their merge."""
+        return self.asker.program
+
+    async def merged(self, outputs: Sequence[BranchOutput]) -> Merged:
+        """Merge the outputs of all branches, answered or not."""
+        answered = {o.name: o.output for o in outputs if o.status == "answered"}
+        results = self.program.results
+        there = {node.name: answered[node.name] for node in results if node.name in answered}
+        if self.program.merge == "all" and len(there) < len(results):
+            missing = [node.name for node in results if node.name not in there]
+            return _unmerged(
+                f"the merge all needs every branch, and {_listed(missing)} did not answer; the"
+                " other outputs are kept: run the same again to ask for the missing ones"
+            )
+        if not there:
+            return _unmerged("no branch has answered; read the error of each branch")
+        try:
+            return await self._merge(there)
+        except ReportsError as error:
+            self.answering.stop_if_fatal(error)
+            return Merged(error=error.report())
+
+    async def _merge(self, there: Mapping[str, Json]) -> Merged:
+        results = self.program.results
+        match self.program.merge:
+            case "all":
+                return Merged([there[node.name] for node in results])
+            case "any":
+                winner = self.first or next(iter(there))
+                return Merged(there[winner], winner=winner)
+            case "concat":
+                names = [node.name for node in results]
+                fields = {node.name: list(node.form.schema["properties"]) for node in results}
+                return Merged(concatenated(names, fields, there))
+            case "vote":
+                return self._voted(there)
+            case "best":
+                return await self._best(there)
+            case "synthesize":
+                ask = self.asker.synthesize(self.inquiry, there)
+                answer, _ = await self.answering.answer(synthesize_outputs, ask)
+                return Merged(json.loads(answer.text))
+
+    def _voted(self, there: Mapping[str, Json]) -> Merged:
+        field = self.program.vote_field or ""
+        votes = [(name, output.get(field)) for name, output in there.items()]
+        tally = tallied(votes)
+        if len(votes) < self.program.quorum:
+            return _unmerged(
+                f"no vote: {len(votes)} branches answered, and the vote needs"
+                f" {self.program.quorum}; run the same again, or lower the quorum",
+                tally,
+            )
+        if tally[0].votes * 2 <= len(votes):
+            split = ", ".join(f"{t.votes} for {str(t.value)[:40]!r}" for t in tally[:4])
+            return _unmerged(
+                f"no majority among {len(votes)}: {split}; read the outputs, or add a branch", tally
+            )
+        winner = tally[0].branches[0]
+        return Merged(there[winner], winner=winner, tally=tally)
+
+    async def _best(self, there: Mapping[str, Json]) -> Merged:
+        if len(there) == 1:
+            ((name, output),) = there.items()
+            return Merged(output, winner=name)
+        ranking = await judged(
+            there,
+            partial(self.asker.judge, self.inquiry),
+            partial(self.answering.texts, judge_candidates),
+        )
+        winner = ranking[0].name
+        return Merged(there[winner], winner=winner, ranking=tuple(ranking))
 
 
-def normalized(value: Any) -> str:
-    """A value's spelling for counting votes: equal for what people would call the same answer.
-
-    Texts lose case, width, surrounding quotes and punctuation, and repeated blanks; a text that is
-    a number is that number; lists count without regard to order.
-    """
-    if isinstance(value, bool) or value is None:
-        return canonical_json(value)
-    if isinstance(value, int | float):
-        return _number(str(value)) or str(value)
-    if isinstance(value, str):
-        text = " ".join(unicodedata.normalize("NFKC", value).split())
-        while (bare := _EDGES.sub("", text)) != text:
-            text = bare
-        text = text.casefold()
-        return _number(text) or f"text {text}"
-    if isinstance(value, list):
-        return f"[{','.join(sorted(normalized(part) for part in cast('list[Any]', value)))}]"
-    items = cast("dict[str, Any]", value).items()
-    return canonical_json({name: normalized(part) for name, part in items})
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _number(text: str) -> str | None:
-    try:
-        grouped = re.fullmatch(r"-?\d{1,3}(,\d{3})+", text)
-        found = Decimal(text.replace(",", "") if grouped else text)
-    except InvalidOperation:
-        return None
-    return f"number {found.normalize():f}" if found.is_finite() else None
-
-
-def tallied(votes: Sequence[tuple[str, Any]]) -> tuple[Tally, ...]:
-    """Votes counted by value, most first; of equals the one that was cast first.
-
-    Args:
-        votes: Branch and value, in branch order.
-    """
-    counted: dict[str, list[tuple[str, Any]]] = {}
-    for name, value in votes:
-        counted.setdefault(normalized(value), []).append((name, value))
-    return tuple(
-        Tally(value=cast_[0][1], votes=len(cast_), branches=tuple(name for name, _ in cast_))
-        for cast_ in sorted(counted.values(), key=lambda found: -len(found))
-    )
+def _unmerged(message: str, tally: tuple[Tally, ...] = ()) -> Merged:
+    error = ErrorReport(kind="not_merged", message=message, step="merge")
+    return Merged(tally=tally, error=error)

@@ -1,9 +1,15 @@
-"""Judging: the tasks that score drafts and compare candidates."""
+"""Judging: a model compares candidates in every order, and their mean scores rank them.
+
+Here: the task, the form of a verdict, the candidates' labels, the orders, the ranking. Not here:
+which candidates there are and what makes one good (`reports`, `branches`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from statistics import fmean
+from typing import TypeVar
 
 from prefect_llm_reports.tasks.answers.records import sealed
 from prefect_llm_reports.tasks.calls.policies import SealedAnswer, llm_step
@@ -12,16 +18,39 @@ from prefect_llm_reports.tasks.llm.answer_forms import Form, schema_form
 from prefect_llm_reports.tasks.llm.session import current_session
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
+Candidate = TypeVar("Candidate")
+
 
 @llm_step
 async def judge_candidates(ask: Ask) -> SealedAnswer:
-    """Have candidates compared in one order: a score from 1 to 10 with a reason for each."""
+    """Compare candidates in one order: a score from 1 to 10 with a reason for each."""
     return sealed(await current_session().answer(ask))
+
+
+async def judged(
+    candidates: Mapping[str, Candidate],
+    question: Callable[[list[Candidate], int], Ask],
+    answers: Callable[[list[Ask]], Awaitable[Sequence[str]]],
+) -> list[Ranking]:
+    """Rank candidates by a judge's verdicts in every order, best first.
+
+    Args:
+        candidates: The candidates by name, in program order.
+        question: Makes the question from the candidates in one order and the order's number.
+        answers: Answers all questions at the same time, in their order.
+    """
+    names, turns = list(candidates), orders(len(candidates))
+    asks = [
+        question([candidates[names[index]] for index in order], turn)
+        for turn, order in enumerate(turns, start=1)
+    ]
+    verdicts = [json.loads(text) for text in await answers(asks)]
+    return ranked(names, list(zip(turns, verdicts, strict=True)))
 
 
 def verdict_form(candidates: int) -> Form:
     """The form of a judge's verdict on this many candidates: a reason and a score for each."""
-    judged = {
+    verdict = {
         "type": "object",
         "properties": {
             "reason": {"type": "string", "description": "What decides the score, in a sentence."},
@@ -42,20 +71,20 @@ def verdict_form(candidates: int) -> Form:
             "properties": {name: {"$ref": "#/$defs/judged"} for name in names},
             "required": names,
             "additionalProperties": False,
-            "$defs": {"judged": judged},
+            "$defs": {"judged": verdict},
         }
     )
 
 
 def label(position: int) -> str:
-    """What the candidate at a position is called before the judge, 0-based."""
+    """The judge's name for the candidate at a position, 0-based."""
     return f"candidate_{position + 1}"
 
 
 def orders(candidates: int) -> list[list[int]]:
     """The orders in which a judge reads candidates: each stands at every position once.
 
-    For two these are both orders. A preference for a position is then the same for all.
+    For two candidates these are both orders. A preference for a position then serves all alike.
     """
     return [[(at + turn) % candidates for at in range(candidates)] for turn in range(candidates)]
 
@@ -63,16 +92,17 @@ def orders(candidates: int) -> list[list[int]]:
 def ranked(names: Sequence[str], verdicts: Sequence[tuple[Sequence[int], Json]]) -> list[Ranking]:
     """Candidates by their mean score, best first.
 
-    Of equals the one whose lowest score is higher, then the one that comes first in the program.
+    Among equals the one with the higher lowest score comes first, then the one that comes first
+    in the program.
 
     Args:
         names: The candidates in program order.
-        verdicts: For each reading its order, as indexes of `names`, and the verdict.
+        verdicts: Each reading's order, as indexes of `names`, with its verdict.
     """
     found: list[Ranking] = []
     for index, name in enumerate(names):
         given = [verdict[label(list(order).index(index))] for order, verdict in verdicts]
-        scores = tuple(int(judged["score"]) for judged in given)
-        reasons = tuple(str(judged["reason"]) for judged in given)
+        scores = tuple(int(part["score"]) for part in given)
+        reasons = tuple(str(part["reason"]) for part in given)
         found.append(Ranking(name=name, score=fmean(scores), scores=scores, reasons=reasons))
     return sorted(found, key=lambda ranking: (-ranking.score, -min(ranking.scores)))

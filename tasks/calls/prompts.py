@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from prefect_llm_reports.tasks.calls.judging import label
 from prefect_llm_reports.tasks.contract.calls import Message
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.options import Critic, ReportOptions
@@ -136,15 +137,19 @@ def branch_prompt(
 
 
 def judge_prompt(instructions: str, query: str, candidates: Sequence[str]) -> tuple[Message, ...]:
-    """The messages that have candidates compared, in the order given."""
-    values = {"instructions": instructions, "query": query, "candidates": list(candidates)}
+    """The messages that ask a judge to compare candidates, in the order given."""
+    values = {
+        "instructions": instructions,
+        "query": query,
+        "candidates": [{"name": label(at), "text": text} for at, text in enumerate(candidates)],
+    }
     return _messages("judge", None, values)
 
 
 def synthesizer_prompt(
     instructions: str, query: str, inputs: Sequence[tuple[str, str]]
 ) -> tuple[Message, ...]:
-    """The messages that have answers combined: names and texts of what was answered."""
+    """The messages that ask to combine answers, each with its name and its text."""
     parts = [{"name": name, "text": text} for name, text in inputs]
     return _messages(
         "synthesizer", None, {"instructions": instructions, "query": query, "inputs": parts}

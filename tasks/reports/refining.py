@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from prefect_llm_reports.tasks.calls.answering import (
     read_store,
     step_record,
 )
-from prefect_llm_reports.tasks.calls.judging import judge_candidates, orders, ranked
+from prefect_llm_reports.tasks.calls.judging import judge_candidates, judged
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP, LLMStep
 from prefect_llm_reports.tasks.contract.calls import Ask, Ranking, StepRecord
 from prefect_llm_reports.tasks.contract.errors import BudgetExhausted, CallsStopped, ReportsError
@@ -136,14 +135,14 @@ class _Work:
             return drafts[1]
         ranking = await self._ranking(drafts)
         chosen = int(ranking[0].name) if ranking else min(drafts)
-        judged = {int(r.name): r for r in ranking}
+        verdicts = {int(r.name): r for r in ranking}
         self.candidates = tuple(
             Candidate(
                 number=n,
                 text=text,
                 chosen=n == chosen,
-                score=judged[n].score if n in judged else None,
-                reasons=judged[n].reasons if n in judged else (),
+                score=verdicts[n].score if n in verdicts else None,
+                reasons=verdicts[n].reasons if n in verdicts else (),
             )
             for n, text in drafts.items()
         )
@@ -152,25 +151,31 @@ class _Work:
 
     async def _ranking(self, drafts: Mapping[int, str]) -> list[Ranking]:
         """The candidates, best first; empty when the judge cannot tell, or there is no choice."""
-        numbers = list(drafts)
-        if len(numbers) == 1:
+        if len(drafts) == 1:
             return []
-        turns = orders(len(numbers))
-        calls = [
-            _Call(
-                judge_candidates,
-                judge_ask(self.plan, self.topic, [drafts[numbers[i]] for i in order], turn),
-                part=f"order {turn}",
+        try:
+            return await judged(
+                {str(number): text for number, text in drafts.items()},
+                lambda texts, turn: judge_ask(self.plan, self.topic, texts, turn),
+                self._verdicts,
             )
-            for turn, order in enumerate(turns, start=1)
+        except ReportsError as error:
+            if error.reach == "fatal":
+                raise
+            logger.warning("%s: candidates were not judged: %s", self.topic.slug, error)
+            return []
+
+    async def _verdicts(self, asks: Sequence[Ask]) -> list[str]:
+        """The judge's verdicts in every order; the first failure ends the judgement."""
+        calls = [
+            _Call(judge_candidates, ask, part=f"order {turn}")
+            for turn, ask in enumerate(asks, start=1)
         ]
         verdicts = await self.answers(calls)
-        for error in verdicts:
-            if isinstance(error, ReportsError):
-                logger.warning("%s: candidates were not judged: %s", self.topic.slug, error)
-                return []
-        read = [json.loads(verdict) for verdict in verdicts if isinstance(verdict, str)]
-        return ranked([str(n) for n in numbers], list(zip(turns, read, strict=True)))
+        for verdict in verdicts:
+            if isinstance(verdict, ReportsError):
+                raise verdict
+        return [verdict for verdict in verdicts if isinstance(verdict, str)]
 
     async def judge(self, iteration: int) -> Draft:
         """Have the latest draft scored, by the critic or by the panel."""
@@ -182,9 +187,9 @@ class _Work:
             ask = critique_ask(plan, topic, iteration, latest.text)
             said = await self.answer(critique_content, ask, iteration)
             critique = Critique.model_validate_json(said)
-        judged = latest.model_copy(update={"critique": critique, "score": float(critique.score)})
-        self.drafts[-1] = judged
-        return judged
+        scored = latest.model_copy(update={"critique": critique, "score": float(critique.score)})
+        self.drafts[-1] = scored
+        return scored
 
     async def _panel(self, iteration: int, panel: Sequence[Critic], text: str) -> PanelCritique:
         """Have a draft judged by every critic at the same time; one that fails is left out."""

@@ -1,0 +1,170 @@
+"""A batch of inputs: the result of each, their directories, the run's page and batch.json.
+
+Here: what a batch has beyond a run of branches. Not here: how an input is answered
+(`branches.run`), how pages look (`branches.pages`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+
+from prefect_llm_reports.tasks.branches.asking import Answered
+from prefect_llm_reports.tasks.branches.checking import CheckedProgram
+from prefect_llm_reports.tasks.branches.pages import branch_files, branch_run_page
+from prefect_llm_reports.tasks.branches.questions import Inquiry
+from prefect_llm_reports.tasks.branches.run import BranchRun
+from prefect_llm_reports.tasks.contract.branch_results import (
+    BranchBatchResult,
+    BranchesResult,
+    InquiryResult,
+    InquiryStatus,
+)
+from prefect_llm_reports.tasks.contract.errors import ReportsError, StorageError
+from prefect_llm_reports.tasks.contract.records import BATCH, MANIFEST, OFFLINE, ErrorReport
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.results.index import publish_index
+from prefect_llm_reports.tasks.results.manifests import new_run_id, pretty_json
+from prefect_llm_reports.tasks.runtime.context import flow_run_here
+from prefect_llm_reports.tasks.runtime.memory import forget_results
+from prefect_llm_reports.tasks.runtime.runner import ended, forget
+from prefect_llm_reports.tasks.storage.places import Place
+
+
+class BranchBatch:
+    """One run of a program over many inputs.
+
+    Args:
+        checked: The program, its inputs, where to ask, and where results go.
+        settings: The environment's part of how.
+    """
+
+    def __init__(self, checked: CheckedProgram, settings: Settings) -> None:
+        assert checked.output is not None
+        self._place: Place = checked.output
+        self._run = BranchRun(checked, settings)
+        self._run_id = ""
+        self._results: dict[str, InquiryResult] = {}
+        self._started = datetime.now(UTC)
+        self._clock = time.monotonic()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Choose the run's directory, and open store and sessions for the tasks."""
+        self._run_id = await asyncio.to_thread(new_run_id, flow_run_here(), self._place)
+        async with self._run.open():
+            yield
+
+    async def finish_all(self, answering: Sequence[PrefectFuture[Any]]) -> None:
+        """Publish every input as soon as it is answered."""
+        await asyncio.gather(*map(self._finish, self._run.checked.inquiries, answering))
+
+    async def _finish(self, inquiry: Inquiry, answering: PrefectFuture[Any]) -> None:
+        """Publish one input; an error ends this input only."""
+        try:
+            answered: tuple[BranchesResult, Answered] = await ended(answering)
+            result, done = answered
+            count = sum(output.status == "answered" for output in result.outputs)
+            directory = await self._publish(inquiry, result, done) if count else None
+            found = self._result(inquiry, result.status, result.error, count, directory)
+        except ReportsError as error:
+            if error.reach == "fatal":
+                self._run.stop(error)
+            found = self._result(inquiry, "failed", error.report())
+        except Exception as error:
+            self._run.log.exception("%s: unexpected %s", inquiry.slug, type(error).__name__)
+            found = self._result(inquiry, "failed", ErrorReport.unexpected(error))
+        forget(answering)
+        forget_results()
+        self._results[inquiry.slug] = found
+        if self._run.progress:
+            self._run.progress.add(found)
+
+    async def _publish(self, inquiry: Inquiry, result: BranchesResult, done: Answered) -> str:
+        """Write one input's result directory, whole or not at all; return its full name."""
+        files = branch_files(
+            result,
+            inquiry=inquiry,
+            program=self._run.program,
+            steps=done.steps,
+            created=datetime.now(UTC),
+            flow_run_id=flow_run.get_id(),
+        )
+        folder = f"{self._run_id}/{inquiry.slug}"
+        await asyncio.to_thread(self._place.publish, folder, files, MANIFEST)
+        return self._place.path(folder)
+
+    def _result(
+        self,
+        inquiry: Inquiry,
+        status: InquiryStatus,
+        error: ErrorReport | None = None,
+        answered: int = 0,
+        directory: str | None = None,
+    ) -> InquiryResult:
+        spent = self._run.session.ledger.items[inquiry.slug]
+        return InquiryResult(
+            query=inquiry.text[:200],
+            slug=inquiry.slug,
+            status=status,
+            directory=directory,
+            answered=answered,
+            usage=spent.usage,
+            cost_usd=spent.cost_usd,
+            error=error,
+        )
+
+    def result(self) -> BranchBatchResult:
+        """The batch so far; an input without a result counts as stopped."""
+        run = self._run
+        found = [
+            self._results.get(inquiry.slug) or self._result(inquiry, "stopped")
+            for inquiry in run.checked.inquiries
+        ]
+        statuses = {item.status for item in found}
+        if "stopped" in statuses:
+            status = "stopped"
+        else:
+            status = "complete" if statuses == {"complete"} else "partial"
+        total = run.session.ledger.total
+        return BranchBatchResult(
+            run_id=self._run_id,
+            status=status,
+            run_directory=self._place.path(self._run_id),
+            offline=run.program.model == OFFLINE,
+            started=self._started,
+            duration_s=round(time.monotonic() - self._clock, 3),
+            calls=total.calls,
+            usage=total.usage,
+            cost_usd=total.cost_usd,
+            merge=run.program.merge,
+            branches=tuple(node.name for node in run.program.nodes),
+            inquiries=found,
+            error=run.stopped.report() if run.stopped else None,
+            warnings=run.warnings,
+        )
+
+    async def close(self) -> BranchBatchResult:
+        """Write the run's page, then batch.json; return the result of the batch."""
+        result = self.result()
+        try:
+            await asyncio.to_thread(_publish_run, self._place, result)
+        except StorageError as error:
+            self._run.stop(error)
+            self._run.log.error("the run's pages could not be written: %s", error)
+            result = self.result()
+        await self._run.interruption.end()
+        return result
+
+
+def _publish_run(place: Place, result: BranchBatchResult) -> None:
+    place.write(f"{result.run_id}/index.html", branch_run_page(result).encode())
+    place.write(f"{result.run_id}/{BATCH}", pretty_json(result))
+    publish_index(place, result.run_id)
