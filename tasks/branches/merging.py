@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from prefect_llm_reports.tasks.branches.joining import concatenated
@@ -18,7 +17,7 @@ from prefect_llm_reports.tasks.branches.programs import Program
 from prefect_llm_reports.tasks.branches.questions import Asker, Inquiry
 from prefect_llm_reports.tasks.branches.steps import Answering, synthesize_outputs
 from prefect_llm_reports.tasks.branches.voting import tallied
-from prefect_llm_reports.tasks.calls.judging import judge_candidates, judged
+from prefect_llm_reports.tasks.calls.judging import Comparison, judge_candidates
 from prefect_llm_reports.tasks.contract.branch_results import BranchOutput, Tally
 from prefect_llm_reports.tasks.contract.calls import Ranking
 from prefect_llm_reports.tasks.contract.errors import ReportsError
@@ -120,11 +119,12 @@ class Merging:
         if len(there) == 1:
             ((name, output),) = there.items()
             return Merged(output, winner=name)
-        ranking = await judged(
-            there,
-            partial(self.asker.judge, self.inquiry),
-            partial(self.answering.texts, judge_candidates),
-        )
+        comparison = Comparison(there)
+        asks = [
+            self.asker.judge(self.inquiry, reading, turn)
+            for turn, reading in enumerate(comparison.readings, start=1)
+        ]
+        ranking = comparison.ranking(await self.answering.texts(judge_candidates, asks))
         winner = ranking[0].name
         return Merged(there[winner], winner=winner, ranking=tuple(ranking))
 

@@ -7,9 +7,10 @@ which candidates there are and what makes one good (`reports`, `branches`).
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from prefect_llm_reports.tasks.answers.records import sealed
 from prefect_llm_reports.tasks.calls.policies import SealedAnswer, llm_step
@@ -18,34 +19,13 @@ from prefect_llm_reports.tasks.llm.answer_forms import Form, schema_form
 from prefect_llm_reports.tasks.llm.session import current_session
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
-Candidate = TypeVar("Candidate")
+T = TypeVar("T")
 
 
 @llm_step
 async def judge_candidates(ask: Ask) -> SealedAnswer:
     """Compare candidates in one order: a score from 1 to 10 with a reason for each."""
     return sealed(await current_session().answer(ask))
-
-
-async def judged(
-    candidates: Mapping[str, Candidate],
-    question: Callable[[list[Candidate], int], Ask],
-    answers: Callable[[list[Ask]], Awaitable[Sequence[str]]],
-) -> list[Ranking]:
-    """Rank candidates by a judge's verdicts in every order, best first.
-
-    Args:
-        candidates: The candidates by name, in program order.
-        question: Makes the question from the candidates in one order and the order's number.
-        answers: Answers all questions at the same time, in their order.
-    """
-    names, turns = list(candidates), orders(len(candidates))
-    asks = [
-        question([candidates[names[index]] for index in order], turn)
-        for turn, order in enumerate(turns, start=1)
-    ]
-    verdicts = [json.loads(text) for text in await answers(asks)]
-    return ranked(names, list(zip(turns, verdicts, strict=True)))
 
 
 def verdict_form(candidates: int) -> Form:
@@ -79,6 +59,33 @@ def verdict_form(candidates: int) -> Form:
 def label(position: int) -> str:
     """The judge's name for the candidate at a position, 0-based."""
     return f"candidate_{position + 1}"
+
+
+@dataclass(frozen=True)
+class Comparison(Generic[T]):
+    """Candidates that a judge reads once in each of several orders.
+
+    Attributes:
+        candidates: The candidates by name, in program order.
+    """
+
+    candidates: Mapping[str, T]
+
+    @property
+    def readings(self) -> list[list[T]]:
+        """The candidates in each order in which the judge reads them."""
+        given = list(self.candidates.values())
+        return [[given[at] for at in order] for order in orders(len(given))]
+
+    def ranking(self, verdicts: Sequence[str]) -> list[Ranking]:
+        """Rank the candidates, best first.
+
+        Args:
+            verdicts: The judge's answers as JSON, one for each reading.
+        """
+        read: list[Json] = [json.loads(verdict) for verdict in verdicts]
+        turns = orders(len(self.candidates))
+        return ranked(list(self.candidates), list(zip(turns, read, strict=True)))
 
 
 def orders(candidates: int) -> list[list[int]]:

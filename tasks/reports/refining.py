@@ -17,7 +17,7 @@ from prefect_llm_reports.tasks.calls.answering import (
     read_store,
     step_record,
 )
-from prefect_llm_reports.tasks.calls.judging import judge_candidates, judged
+from prefect_llm_reports.tasks.calls.judging import Comparison, judge_candidates
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP, LLMStep
 from prefect_llm_reports.tasks.contract.calls import Ask, Ranking, StepRecord
 from prefect_llm_reports.tasks.contract.errors import BudgetExhausted, CallsStopped, ReportsError
@@ -135,14 +135,14 @@ class _Work:
             return drafts[1]
         ranking = await self._ranking(drafts)
         chosen = int(ranking[0].name) if ranking else min(drafts)
-        verdicts = {int(r.name): r for r in ranking}
+        judged = {int(r.name): r for r in ranking}
         self.candidates = tuple(
             Candidate(
                 number=n,
                 text=text,
                 chosen=n == chosen,
-                score=verdicts[n].score if n in verdicts else None,
-                reasons=verdicts[n].reasons if n in verdicts else (),
+                score=judged[n].score if n in judged else None,
+                reasons=judged[n].reasons if n in judged else (),
             )
             for n, text in drafts.items()
         )
@@ -153,29 +153,21 @@ class _Work:
         """The candidates, best first; empty when the judge cannot tell, or there is no choice."""
         if len(drafts) == 1:
             return []
-        try:
-            return await judged(
-                {str(number): text for number, text in drafts.items()},
-                lambda texts, turn: judge_ask(self.plan, self.topic, texts, turn),
-                self._verdicts,
-            )
-        except ReportsError as error:
-            if error.reach == "fatal":
-                raise
-            logger.warning("%s: candidates were not judged: %s", self.topic.slug, error)
-            return []
-
-    async def _verdicts(self, asks: Sequence[Ask]) -> list[str]:
-        """The judge's verdicts in every order; the first failure ends the judgement."""
+        comparison = Comparison({str(number): text for number, text in drafts.items()})
         calls = [
-            _Call(judge_candidates, ask, part=f"order {turn}")
-            for turn, ask in enumerate(asks, start=1)
+            _Call(
+                judge_candidates,
+                judge_ask(self.plan, self.topic, reading, turn),
+                part=f"order {turn}",
+            )
+            for turn, reading in enumerate(comparison.readings, start=1)
         ]
         verdicts = await self.answers(calls)
-        for verdict in verdicts:
-            if isinstance(verdict, ReportsError):
-                raise verdict
-        return [verdict for verdict in verdicts if isinstance(verdict, str)]
+        for error in verdicts:
+            if isinstance(error, ReportsError):
+                logger.warning("%s: candidates were not judged: %s", self.topic.slug, error)
+                return []
+        return comparison.ranking([said for said in verdicts if isinstance(said, str)])
 
     async def judge(self, iteration: int) -> Draft:
         """Have the latest draft scored, by the critic or by the panel."""
@@ -187,9 +179,9 @@ class _Work:
             ask = critique_ask(plan, topic, iteration, latest.text)
             said = await self.answer(critique_content, ask, iteration)
             critique = Critique.model_validate_json(said)
-        scored = latest.model_copy(update={"critique": critique, "score": float(critique.score)})
-        self.drafts[-1] = scored
-        return scored
+        judged = latest.model_copy(update={"critique": critique, "score": float(critique.score)})
+        self.drafts[-1] = judged
+        return judged
 
     async def _panel(self, iteration: int, panel: Sequence[Critic], text: str) -> PanelCritique:
         """Have a draft judged by every critic at the same time; one that fails is left out."""

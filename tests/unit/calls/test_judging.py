@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
 
-from prefect_llm_reports.tasks.calls.judging import label, orders, ranked, verdict_form
+from prefect_llm_reports.tasks.calls.judging import Comparison, label, orders, ranked, verdict_form
 from prefect_llm_reports.tasks.llm.answer_forms import Invalid
 
 
@@ -71,3 +72,24 @@ def test_a_verdict_names_every_candidate_once_within_bounds() -> None:
     ):
         with pytest.raises(Invalid):
             form.accept(wrong)
+
+
+def test_a_comparison_gives_each_reading_and_ranks_by_the_verdicts() -> None:
+    """A score belongs to the candidate that stood at its position in that reading."""
+    comparison = Comparison({"a": "short", "b": "longest", "c": "middle"})
+    assert comparison.readings == [
+        ["short", "longest", "middle"],
+        ["longest", "middle", "short"],
+        ["middle", "short", "longest"],
+    ]
+    verdicts = [
+        json.dumps({label(at): {"reason": text, "score": len(text)} for at, text in enumerate(r)})
+        for r in comparison.readings
+    ]
+    ranking = comparison.ranking(verdicts)
+    assert [(r.name, r.scores) for r in ranking] == [
+        ("b", (7, 7, 7)),
+        ("c", (6, 6, 6)),
+        ("a", (5, 5, 5)),
+    ]
+    assert ranking[0].reasons == ("longest",) * 3
