@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prefect_llm_reports.tasks.branches.graph import Node
 from prefect_llm_reports.tasks.branches.merging import Merged, Merging
-from prefect_llm_reports.tasks.branches.programs import Node, Program
+from prefect_llm_reports.tasks.branches.programs import Program
 from prefect_llm_reports.tasks.branches.questions import Asker, Inquiry
 from prefect_llm_reports.tasks.branches.steps import Answering, answer_branch, enough
 from prefect_llm_reports.tasks.calls.answering import NotKept

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from prefect_llm_reports.tasks.branches.graph import Node
 from prefect_llm_reports.tasks.branches.joining import joined
-from prefect_llm_reports.tasks.branches.programs import Node, Program
+from prefect_llm_reports.tasks.branches.programs import Program
 from prefect_llm_reports.tasks.branches.questions import BEST_BY
 from prefect_llm_reports.tasks.calls.judging import verdict_form
 from prefect_llm_reports.tasks.contract.branches import Query

@@ -1,90 +1,73 @@
-"""A program of branches, checked as a whole: names, forms, the graph, what the merge needs.
+"""A program of branches, read and checked as a whole: names, forms, graph, needs of the merge.
 
-Here: what can be known before any call. Not here: endpoints and prices (`inputs.requests`), asking.
+Here: everything that can be known before any call. Not here: endpoints and prices
+(`branches.checking`), asking (`branches.asking`).
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from prefect_llm_reports.tasks.branches.forms import form_of, schema_of
+from prefect_llm_reports.tasks.branches.graph import Node, graph_problems, input_problems
 from prefect_llm_reports.tasks.contract.branches import (
     AnswerWithThinking,
     Branch,
     BranchOptions,
-    OutputField,
-    OutputSpec,
     Query,
-    Use,
 )
 from prefect_llm_reports.tasks.contract.choices import MERGES, Merge
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import OFFLINE, canonical_json, digest
 from prefect_llm_reports.tasks.inputs.problems import problems_of
-from prefect_llm_reports.tasks.llm.answer_forms import Form, model_form, schema_form
-from prefect_llm_reports.tasks.llm.strict_schemas import Json, at_path, kind_of, misfits
+from prefect_llm_reports.tasks.llm.answer_forms import Form
 
 MOST_BRANCHES = 100
+DEFAULT_BRANCHES: tuple[Branch, ...] = (Branch(name="first"), Branch(name="second"))
+"""Two independent answers to the same question."""
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Node:
-    """A branch in its program.
+class Program:
+    """Checked branches over one input, and how their outputs are merged.
 
     Attributes:
-        branch: As it was given.
-        form: Of its answer.
-        takes: Form of what it must be given; None: anything.
-        variant: Tells it from branches that ask exactly the same; empty for the first of them.
+        nodes: The branches in the order that a person gave them.
+        merge: The name of the merge.
+        model: Model of the branches that name none.
+        options: The options.
+        synthesis: The form of a synthesized answer.
+        vote_field: The field whose value is voted on; None: the merge is no vote.
     """
-
-    branch: Branch
-    form: Form
-    takes: Form | None
-    variant: str
-
-    @property
-    def name(self) -> str:
-        """The branch's name."""
-        return self.branch.name
-
-    @property
-    def uses(self) -> tuple[Use, ...]:
-        """What it reads of other branches."""
-        return self.branch.uses
-
-
-@dataclass(frozen=True)
-class Program:
-    """Branches over one input and how their outputs are merged; it can be carried out."""
 
     nodes: tuple[Node, ...]
     merge: Merge
     model: str
     options: BranchOptions
     synthesis: Form
-    vote_field: str | None
+    vote_field: str | None = None
 
     @cached_property
     def results(self) -> tuple[Node, ...]:
-        """The branches that are merged: those that no other one uses."""
+        """The branches that are merged: those that no other branch uses."""
         used = {use.branch for node in self.nodes for use in node.uses}
         return tuple(node for node in self.nodes if node.name not in used)
 
     def model_of(self, chosen: str | None) -> str:
-        """The model to ask: the one chosen for a step, else the run's; offline is for all."""
+        """The model to ask: the step's, else the run's; the model offline holds for all steps."""
         return self.model if self.model == OFFLINE else chosen or self.model
 
     @property
     def quorum(self) -> int:
-        """Answers that a vote needs at least."""
+        """Number of answers that a vote needs."""
         return self.options.quorum or len(self.results) // 2 + 1
 
     def check_input(self, query: Any) -> None:
@@ -93,13 +76,7 @@ class Program:
         Raises:
             BadInput: It does not; every branch is named.
         """
-        given = schema_of(query)
-        problems = [
-            problem
-            for node in self.nodes
-            if node.takes
-            for problem in _unmet(node, node.takes, self.nodes, given)
-        ]
+        problems = input_problems(self.nodes, schema_of(query))
         if problems:
             raise BadInput(*problems)
 
@@ -110,32 +87,32 @@ def check_program(
     model: str,
     options: BranchOptions,
 ) -> Program:
-    """Check branches, graph and merge.
+    """Read branches, and check them, their graph and the merge.
 
     Args:
-        branches: At least one; None: two branches of `AnswerWithThinking`.
+        branches: At least one branch; None: two branches of `AnswerWithThinking`.
         merge: One of `MERGES`.
         model: Model of the branches that name none.
-        options: What the merge needs beyond its name.
+        options: The options.
 
     Raises:
         BadInput: With every problem found.
     """
     problems: list[str] = []
     given = DEFAULT_BRANCHES if branches is None else branches
+    if len(given) > MOST_BRANCHES:
+        raise BadInput(f"branches: {len(given)} given, at most {MOST_BRANCHES}; remove some")
     read = [_branch(number, branch, problems) for number, branch in enumerate(given, start=1)]
     found = [branch for branch in read if branch]
     if not given:
         problems.append("branches: none given; give at least one, or leave it out for the default")
-    if len(given) > MOST_BRANCHES:
-        problems.append(f"branches: {len(given)} given; a program may have {MOST_BRANCHES}")
     if merge not in MERGES:
         problems.append(f"merge is {merge!r}; give one of {', '.join(MERGES)}")
     for name, count in Counter(branch.name.casefold() for branch in found).items():
         if count > 1:
             problems.append(f"branch {name}: {count} branches have this name; rename them")
     nodes = _nodes(found, problems)
-    problems += _graph_problems(nodes, {_name_of(branch) for branch in given})
+    problems += graph_problems(nodes, {_name_of(branch) for branch in given})
     synthesis = _attempt(
         problems, "merge_output", lambda: form_of(options.merge_output, AnswerWithThinking)
     )
@@ -147,54 +124,14 @@ def check_program(
         model=model,
         options=options,
         synthesis=synthesis,
-        vote_field=None,
     )
     if merge == "synthesize" and options.merge_output is None:
         forms = {canonical_json(node.form.schema) for node in program.results}
         if len(forms) == 1:
-            program = _with(program, synthesis=program.results[0].form)
+            program = replace(program, synthesis=program.results[0].form)
     if merge == "vote":
-        program = _with(program, vote_field=_vote_field(program))
+        program = replace(program, vote_field=_vote_field(program))
     return program
-
-
-def _with(program: Program, **changes: Any) -> Program:
-    return Program(**{**{k: getattr(program, k) for k in Program.__dataclass_fields__}, **changes})
-
-
-def form_of(
-    spec: OutputSpec | None, default: type[BaseModel], model: type[BaseModel] | None = None
-) -> Form:
-    """The form that a specification describes; it can be expressed in a strict schema.
-
-    Args:
-        spec: Fields or a JSON Schema; None: the default.
-        default: The model used without a specification.
-        model: A pydantic model given in Python, which goes first.
-
-    Raises:
-        BadInput: It is not valid, or cannot be expressed.
-    """
-    if model or spec is None:
-        form = model_form(model or default)
-    elif isinstance(spec, list):
-        form = schema_form(_schema_of_fields(spec))
-    else:
-        form = schema_form(spec)
-    assert form.schema is not None
-    return form
-
-
-def _schema_of_fields(fields: list[OutputField]) -> Json:
-    twice = [name for name, count in Counter(f.name for f in fields).items() if count > 1]
-    if twice:
-        raise BadInput(f"the field {twice[0]} is given twice; rename one of them")
-    return {
-        "type": "object",
-        "properties": {field.name: field.schema_of() for field in fields},
-        "required": [field.name for field in fields],
-        "additionalProperties": False,
-    }
 
 
 def _attempt(problems: list[str], where: str, make: Callable[[], T]) -> T | None:
@@ -206,7 +143,7 @@ def _attempt(problems: list[str], where: str, make: Callable[[], T]) -> T | None
 
 
 def _name_of(given: Any) -> str:
-    """The name of a branch as it was given, valid or not; empty: none."""
+    """The name of a branch as a person gave it, valid or not; empty: none."""
     if isinstance(given, Branch):
         return given.name
     named = cast("Mapping[str, Any]", given).get("name") if isinstance(given, Mapping) else None
@@ -259,82 +196,6 @@ def _nodes(branches: list[Branch], problems: list[str]) -> list[Node]:
     return nodes
 
 
-def _graph_problems(nodes: list[Node], given: set[str]) -> list[str]:
-    """Problems of what branches use; nothing is said of one that is given but not readable."""
-    known = {node.name: node for node in nodes}
-    problems: list[str] = []
-    for node in nodes:
-        called = Counter(use.called for use in node.uses)
-        for name, count in called.items():
-            if count > 1:
-                problems.append(
-                    f"branch {node.name}: uses two things as {name}; give one another name"
-                )
-        for use in node.uses:
-            source = known.get(use.branch)
-            if source is None and use.branch in given:
-                continue
-            if source is None:
-                others = ", ".join(sorted(filter(None, given))) or "none"
-                problems.append(
-                    f"branch {node.name}: uses {use.source}, but there is no branch"
-                    f" {use.branch}; there are {others}"
-                )
-            elif at_path(source.form.schema, use.path) is None:
-                fields = ", ".join(source.form.schema["properties"])
-                problems.append(
-                    f"branch {node.name}: uses {use.source}, which is no field of what"
-                    f" {use.branch} answers; it answers {fields}"
-                )
-    if not problems and given == known.keys() and (circle := _circle(known)):
-        problems.append(
-            f"branches use each other in a circle: {' → '.join(circle)}; remove one of these uses"
-        )
-    return problems
-
-
-def _circle(known: Mapping[str, Node]) -> list[str] | None:
-    done: set[str] = set()
-
-    def visit(name: str, path: list[str]) -> list[str] | None:
-        if name in path:
-            return [*path[path.index(name) :], name]
-        if name in done:
-            return None
-        for use in known[name].uses:
-            if found := visit(use.branch, [*path, name]):
-                return found
-        done.add(name)
-        return None
-
-    return next((found for name in known if (found := visit(name, []))), None)
-
-
-def _unmet(node: Node, takes: Form, nodes: Iterable[Node], given: Json) -> list[str]:
-    """What a branch takes and is not given, or not in that form."""
-    known = {other.name: other for other in nodes}
-    wanted = takes.schema
-    problems: list[str] = []
-    for name, part in wanted["properties"].items():
-        use = next((use for use in node.uses if use.called == name), None)
-        if use:
-            source = known[use.branch].form.schema
-            found, root, origin = at_path(source, use.path), source, f"from {use.source}"
-        else:
-            found, root, origin = at_path(given, [name]), given, "from the input"
-        if found is None:
-            problems.append(
-                f"branch {node.name}: takes {name} ({kind_of(wanted, part)}), which neither the"
-                f" input nor its uses give; add it to one of them"
-            )
-            continue
-        problems += [
-            f"branch {node.name}: {origin}, {problem}; change one of the two"
-            for problem in misfits(root, found, wanted, part, name)
-        ]
-    return problems
-
-
 def _vote_field(program: Program) -> str:
     field = program.options.vote_field
     shared = [
@@ -354,46 +215,3 @@ def _vote_field(program: Program) -> str:
             f"quorum is {program.quorum}, but {len(program.results)} branches vote; lower it"
         )
     return field
-
-
-def schema_of(value: Any) -> Json:
-    """A strict schema that a value fits; a text is an object with the field `query`."""
-    if isinstance(value, BaseModel):
-        return model_form(type(value)).schema
-    return _schema_of_value({"query": value} if isinstance(value, str) else value)
-
-
-def _schema_of_value(value: Any) -> Json:
-    match value:
-        case Mapping():
-            items = cast("Mapping[str, Any]", value)
-            properties = {name: _schema_of_value(part) for name, part in items.items()}
-            return {"type": "object", "properties": properties, "required": list(properties)}
-        case list() | tuple():
-            parts = {canonical_json(s): s for s in map(_schema_of_value, cast("list[Any]", value))}
-            options = list(parts.values())
-            item = options[0] if len(options) == 1 else {"anyOf": options}
-            return {"type": "array", "items": item}
-        case bool():
-            return {"type": "boolean"}
-        case int():
-            return {"type": "integer"}
-        case float():
-            return {"type": "number"}
-        case None:
-            return {"type": "null"}
-        case _:
-            return {"type": "string", "const": str(value)}
-
-
-def query_text(query: Any) -> str:
-    """An input as it stands in prompts: a text as it is, everything else as JSON."""
-    if isinstance(query, BaseModel):
-        if isinstance(query, Query):
-            return query.query
-        query = query.model_dump(mode="json")
-    return query if isinstance(query, str) else json.dumps(query, ensure_ascii=False, indent=1)
-
-
-DEFAULT_BRANCHES: tuple[Branch, ...] = (Branch(name="first"), Branch(name="second"))
-"""Two independent answers to the same question."""

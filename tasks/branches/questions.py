@@ -11,7 +11,9 @@ from typing import Any, cast
 from pydantic import BaseModel
 from slugify import slugify
 
-from prefect_llm_reports.tasks.branches.programs import Node, Program, query_text
+from prefect_llm_reports.tasks.branches.forms import query_text
+from prefect_llm_reports.tasks.branches.graph import Node
+from prefect_llm_reports.tasks.branches.programs import Program
 from prefect_llm_reports.tasks.calls.judging import verdict_form
 from prefect_llm_reports.tasks.calls.prompts import branch_prompt, judge_prompt, synthesizer_prompt
 from prefect_llm_reports.tasks.contract.calls import Ask, Message

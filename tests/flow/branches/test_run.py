@@ -439,7 +439,7 @@ def test_a_branch_whose_source_failed_is_not_asked(bench: Bench, endpoint: Endpo
     [
         ([{"name": "a", "uses": ["b"]}, {"name": "b", "uses": ["a"]}], "in a circle: a → b → a"),
         ([{"name": "a", "uses": ["c"]}], "there is no branch c"),
-        ([{"name": "a"}, {"name": "b", "uses": ["a.nope"]}], "no field of what a answers"),
+        ([{"name": "a"}, {"name": "b", "uses": ["a.nope"]}], "no field of the answer of a"),
         (
             [{"name": "a"}, {"name": "b", "uses": ["a.answer"], "takes": NUMBER}],
             "from a.answer, answer is text, wanted integer",

@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from prefect_llm_reports.tasks.branches.programs import form_of
+from prefect_llm_reports.tasks.branches.forms import form_of
 from prefect_llm_reports.tasks.contract.branches import OutputField
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.reports import Critique
