@@ -1,4 +1,4 @@
-"""What a run of branches shows in the Prefect UI: the program's picture and the result."""
+"""Artifacts of a run of branches in the Prefect UI: the program's picture and the result."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from prefect_llm_reports.tasks.contract.branch_results import BranchesResult
 from prefect_llm_reports.tasks.runtime.artifacts import quoted, show_markdown, show_picture
 
 PROGRAM_KEY = "branches-program"
-
-
 RESULT_KEY = "branches-result"
 
 
@@ -25,7 +23,7 @@ async def show_program(program: Program) -> None:
 
 
 async def show_result(result: BranchesResult) -> None:
-    """Show what became of one input: the merge, every branch's answer, and what went wrong."""
+    """Show the result of one input: the merge, every branch's answer, and the errors."""
     parts = [f"**{result.status}**, merged by {result.merge}"]
     if result.error:
         parts.append(quoted(result.error.message))

@@ -1,4 +1,4 @@
-"""The picture of a program of branches: its modules with their forms, and the merge."""
+"""The picture of a program: branches with their forms, and the merge."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from prefect_llm_reports.tasks.llm.answer_forms import model_form
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 from prefect_llm_reports.tasks.pages.svg import Box, Edge, svg_of
 
-FULLY_TOLD = 6
-"""Branches up to which each one's fields are listed, also where another has the same."""
+FULLY_LISTED = 6
+"""Up to this many branches, each lists its fields, even if another has the same ones."""
 
 
 def draw_program(program: Program) -> str:
     """Draw a program of branches as SVG."""
     boxes = [Box("Input", "input", "Every branch reads it.", model_form(Query).schema)]
     numbers: dict[str, int] = {}
-    told: dict[str, str] = {}
+    listed: dict[str, str] = {}
     for node in program.nodes:
         numbers[node.name] = len(boxes)
-        first = told.setdefault(canonical_json(node.form.schema), node.name)
-        short = len(program.nodes) > FULLY_TOLD and first != node.name
+        first = listed.setdefault(canonical_json(node.form.schema), node.name)
+        short = len(program.nodes) > FULLY_LISTED and first != node.name
         boxes.append(_branch_box(node, program, first if short else ""))
     edges: list[Edge] = []
     for node in program.nodes:
@@ -57,7 +57,7 @@ def _merge_box(program: Program) -> Box:
     model = program.model_of(options.merge_model)
     said = {
         "all": "A list of all outputs; every branch is needed.",
-        "any": "The first output; the other branches are called off.",
+        "any": "The first output; the other branches are cancelled.",
         "best": f"{model}. A judge scores them blind, each at every position."
         f" {options.merge_instructions or BEST_BY}",
         "vote": f"The majority on {program.vote_field}; at least {program.quorum} answers.",

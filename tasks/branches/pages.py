@@ -1,8 +1,7 @@
-"""What readers open of branches: output.json, output.html, manifest, the run's page."""
+"""The files that readers of branches open: output.json, output.html, manifest, the run's page."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,12 +16,12 @@ from prefect_llm_reports.tasks.contract.branch_results import (
     BranchManifest,
 )
 from prefect_llm_reports.tasks.contract.calls import StepRecord
-from prefect_llm_reports.tasks.contract.records import MANIFEST, OFFLINE, FileEntry, Usage
+from prefect_llm_reports.tasks.contract.records import MANIFEST, OFFLINE
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 from prefect_llm_reports.tasks.pages.page import page
 from prefect_llm_reports.tasks.pages.report import OFFLINE_BANNER, moment_text, score_text
 from prefect_llm_reports.tasks.pages.runs import STATUSES, cost_text, duration_text
-from prefect_llm_reports.tasks.results.manifests import known_sum, package_versions, pretty_json
+from prefect_llm_reports.tasks.results.manifests import pretty_json, shared_fields
 
 
 def branch_files(
@@ -34,10 +33,10 @@ def branch_files(
     created: datetime,
     flow_run_id: str | None,
 ) -> dict[str, bytes]:
-    """The files of one input's result directory, the manifest last.
+    """Write the files of one input's result directory, the manifest last.
 
     Args:
-        result: What became of the input.
+        result: The result of the input.
         inquiry: The input.
         program: The branches.
         steps: The answered calls.
@@ -55,29 +54,20 @@ def branch_files(
         merge=result.merge,
         offline=program.model == OFFLINE,
         branches=[program_entry(program, number) for number in range(len(program.nodes))],
-        steps=list(steps),
-        usage=sum((step.usage for step in steps if step.usage), Usage()),
-        cost_usd=known_sum([step.cost_usd for step in steps]),
-        flow_run_id=flow_run_id,
-        packages=package_versions(),
-        created=created,
-        files=[
-            FileEntry(name=name, size=len(body), sha256=hashlib.sha256(body).hexdigest())
-            for name, body in files.items()
-        ],
+        **shared_fields(steps, files, created=created, flow_run_id=flow_run_id),
     )
     return {**files, MANIFEST: pretty_json(manifest)}
 
 
 def program_entry(program: Program, number: int) -> Json:
-    """A branch as the manifest records it, with the schema that was sent."""
+    """Describe a branch for the manifest, with the schema of its answer."""
     node = program.nodes[number]
     given = node.branch.model_dump(mode="json", exclude_defaults=True, exclude={"output", "takes"})
     return {**given, "model": program.model_of(node.branch.model), "schema": node.form.schema}
 
 
 def branches_page(result: BranchesResult, inquiry: Inquiry, program: Program) -> str:
-    """Write output.html: the input, what it was merged into, and every branch's answer."""
+    """Write output.html: the input, the merge, and every branch's answer."""
     dumped = result.model_dump(mode="json")
     nodes = {node.name: node for node in program.nodes}
     outputs = [
@@ -130,7 +120,7 @@ def _merged_parts(merged: Any, names: Sequence[str]) -> list[Json]:
 
 
 def shown_fields(output: Any) -> list[Json]:
-    """An output's fields as names and texts, in order; what is nested is shown as JSON."""
+    """Show an output's fields as names and texts, in order; nested values become JSON."""
     if not isinstance(output, dict):
         return []
     return [
@@ -145,7 +135,7 @@ def shown_fields(output: Any) -> list[Json]:
 
 
 def _points(value: Any) -> list[str]:
-    """The items of a list of texts, each to stand on its own."""
+    """The items of a list of texts, to be shown one by one."""
     items = cast("list[Any]", value) if isinstance(value, list) else []
     return items if all(isinstance(item, str) for item in items) else []
 

@@ -1,4 +1,4 @@
-"""The questions of a program of branches: which prompt and form, for each branch and merge."""
+"""The inputs of a program, and the questions about them: prompt and form for branch and merge."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Inquiry:
     """One input of a program.
 
     Attributes:
-        query: As it was given: a text, an object, or a pydantic model.
-        label: Begins the names of its task runs; empty for a run with one input.
+        query: The input as a person gave it: a text, an object, or a pydantic model.
+        label: The beginning of its task runs' names; empty: the run has one input.
     """
 
     query: Any
@@ -43,24 +43,24 @@ class Inquiry:
 
     @cached_property
     def text(self) -> str:
-        """The input as it stands in prompts."""
+        """The text of the input in prompts."""
         return query_text(self.query)
 
     @cached_property
     def slug(self) -> str:
-        """Folder name: at most 80 ASCII characters and an eight-digit hash of the input."""
+        """Folder name: at most 80 ASCII characters, with an eight-digit hash of the input."""
         words = slugify(self.text[:500], max_length=71, word_boundary=True) or "query"
         return f"{words}-{digest(canonical_json(self.text))[:8]}"
 
     def named(self, step: str) -> str:
-        """The name of a task run."""
+        """Name a task run."""
         return f"{self.label} / {step}" if self.label else step
 
 
 def gather_inquiries(
     queries: Sequence[Any] | None, source: tuple[str, bytes] | None = None
 ) -> tuple[list[Inquiry], list[str]]:
-    """Merge inputs given directly and a file of them, in this order, into distinct ones.
+    """Collect inputs given directly, then those of a file, and drop repeats.
 
     Args:
         queries: Texts, objects or pydantic models.
@@ -70,7 +70,7 @@ def gather_inquiries(
         The inputs, and warnings about repeats.
 
     Raises:
-        BadInput: All that is wrong, each with its place; the first 20 are listed.
+        BadInput: With every problem and its place; the first 20 are listed.
     """
     given = enumerate(queries or (), start=1)
     found = [Entry(f"queries[{number}]", query) for number, query in given]
@@ -103,7 +103,7 @@ def gather_inquiries(
 
 
 def _unfit(query: Any) -> str:
-    """What is wrong with an input; empty: nothing."""
+    """The problem of an input; empty: none."""
     if not isinstance(query, str | Mapping | BaseModel):
         return f"is a {type(query).__name__}, wanted a text or an object; correct it"
     try:
@@ -112,7 +112,7 @@ def _unfit(query: Any) -> str:
     except (TypeError, ValueError):
         return "cannot be written as JSON; use texts, numbers, lists and objects"
     if not text.strip() or not query:
-        return "is blank; say what is asked"
+        return "is blank; ask something"
     if len(text) > MOST_CHARS:
         return f"has {len(text):,} characters, at most {MOST_CHARS:,}; shorten it"
     return ""
@@ -120,27 +120,27 @@ def _unfit(query: Any) -> str:
 
 @dataclass(frozen=True)
 class Asker:
-    """Where the questions of a program go: base URLs by name of a saved endpoint, None: the run's.
+    """Makes the questions of a program.
 
     Attributes:
-        program: The branches.
-        base_urls: Addresses by endpoint.
+        program: The branches and their merge.
+        base_urls: Addresses by name of a saved endpoint; None: the run's own endpoint.
     """
 
     program: Program
     base_urls: Mapping[str | None, str]
 
     def branch(self, inquiry: Inquiry, node: Node, outputs: Mapping[str, Json]) -> Ask:
-        """Put an input to a branch.
+        """Ask a branch about an input.
 
         Args:
             inquiry: The input.
             node: The branch.
-            outputs: What the branches that it uses have answered.
+            outputs: The outputs of the branches that it uses.
         """
         branch, options = node.branch, self.program.options
-        inputs = [(use.called, _told(_part(outputs[use.branch], use.path))) for use in branch.uses]
-        warmth = options.temperature if branch.temperature is None else branch.temperature
+        inputs = [(use.called, _text(_part(outputs[use.branch], use.path))) for use in branch.uses]
+        own = branch.temperature
         return Ask(
             step=node.name,
             label=inquiry.named(node.name),
@@ -151,26 +151,25 @@ class Asker:
             output_name="answer",
             output_schema=node.form.schema,
             max_output_tokens=branch.max_output_tokens or options.max_output_tokens,
-            temperature=warmth,
+            temperature=options.temperature if own is None else own,
             variant=node.variant,
             accept=node.form.accept,
         )
 
     def judge(self, inquiry: Inquiry, candidates: Sequence[Json], turn: int) -> Ask:
-        """Have candidates compared, in one order; their branches are not named."""
-        told = [_told(output) for output in candidates]
+        """Ask the judge to compare candidates in one order, without the names of their branches."""
         rubric = self.program.options.merge_instructions or BEST_BY
         return self._merge(
             inquiry,
             f"judge {turn}",
-            judge_prompt(rubric, inquiry.text, told),
+            judge_prompt(rubric, inquiry.text, [_text(output) for output in candidates]),
             "verdict",
             verdict_form(len(candidates)),
         )
 
     def synthesize(self, inquiry: Inquiry, outputs: Mapping[str, Json]) -> Ask:
-        """Have the outputs combined into one."""
-        parts = [(name, _told(output)) for name, output in outputs.items()]
+        """Ask to combine the outputs into one."""
+        parts = [(name, _text(output)) for name, output in outputs.items()]
         prompt = synthesizer_prompt(self.program.options.merge_instructions, inquiry.text, parts)
         return self._merge(inquiry, "synthesize", prompt, "answer", self.program.synthesis)
 
@@ -200,5 +199,5 @@ def _part(output: Json, path: list[str]) -> Any:
     return found
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)

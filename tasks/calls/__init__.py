@@ -1,7 +1,7 @@
 """An LLM call as a Prefect task: prompts, policies, answering, judging.
 
-Here: the step that asks and keeps an answer, whichever product it is for. Not here: which
-questions a product asks (`reports.questions`, `branches.questions`).
+Here: the step that asks and stores an answer, for every product alike. Not here: which questions a
+product asks (`reports.questions`, `branches.questions`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a question gets its answer: from the store, or by a task run that asks the model."""
+"""How a question gets its answer: from the store, or by a task run that asks a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prefect_llm_reports.tasks.llm.session import current_session
 from prefect_llm_reports.tasks.runtime.runner import as_is, ending, run_here
 
 Answerer = Callable[[LLMStep, Ask], Awaitable[tuple[Answer, bool]]]
-"""Answers a question: the answer, and whether it was there already."""
+"""Answers a question; the second value tells whether the store had the answer."""
 
 
 class NotKept(Exception):
@@ -25,10 +25,10 @@ class NotKept(Exception):
 
 
 async def read_store(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
-    """The kept answer, without a task run.
+    """Read the stored answer, without a task run.
 
     Raises:
-        NotKept: There is none.
+        NotKept: The store has none.
     """
     del step
     answer = await current_store().kept(ask)
@@ -38,10 +38,10 @@ async def read_store(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
 
 
 async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
-    """The answer by a task run, and whether Prefect found it in the store.
+    """Get the answer by a task run; the second value tells whether Prefect found it in the store.
 
     Raises:
-        CallError: No answer; the class says how far that reaches.
+        CallError: There is no answer; the error's class tells how far that reaches.
     """
     session, store = current_session(), current_store()
     if session.stopped:
@@ -70,7 +70,7 @@ async def ask_model(step: LLMStep, ask: Ask) -> tuple[Answer, bool]:
 def step_record(
     ask: Ask, answer: Answer, iteration: int, *, cached: bool, part: str = ""
 ) -> StepRecord:
-    """What the manifest says of one answered call."""
+    """Record one answered call for a manifest."""
     return StepRecord(
         step=ask.step,
         iteration=iteration,

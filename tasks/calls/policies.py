@@ -1,4 +1,4 @@
-"""How tasks are cached and repeated: declared here and nowhere else."""
+"""The caching and the repetition of all tasks, in one place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LLMStep = Task[[Ask], Coroutine[Any, Any, SealedAnswer]]
 
 
 class AnswerPolicy(CachePolicy):
-    """Keys an LLM step by its question alone: not by run, task, module or how it was started."""
+    """Keys an LLM step by its question alone; run, task, module and caller play no part."""
 
     def __init__(self) -> None:
         # An attribute of the class would be covered by the default of Prefect's dataclass.
@@ -35,14 +35,14 @@ class AnswerPolicy(CachePolicy):
         flow_parameters: dict[str, Any],
         **kwargs: Any,
     ) -> str | None:
-        """The question's own key."""
+        """Return the question's own key."""
         del task_ctx, flow_parameters, kwargs
         ask: Ask = inputs["ask"]
         return ask.key
 
 
 def worth_repeating(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Whether another attempt of an LLM call may succeed; a property of the error's class."""
+    """Whether another attempt of an LLM call may succeed; the error's class knows."""
     del task, task_run
     return isinstance(state.data, ReportsError) and state.data.reach == "retry"
 
@@ -50,7 +50,7 @@ def worth_repeating(task: Task[..., Any], task_run: TaskRun, state: State[Any]) 
 def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer | State[Any]]]) -> LLMStep:
     """Make an LLM call a Prefect task: cached by its question, repeated while that may help.
 
-    The waits between attempts are the session's, which sees every caller; hence no delay here.
+    There is no delay between attempts here: the session waits, since it sees every caller.
     """
     declare: Any = task(
         task_run_name="{ask.label}",
@@ -78,4 +78,4 @@ def at_endpoints(step: LLMStep, endpoints: int) -> LLMStep:
 
 
 LOCAL_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
-"""For tasks that only compute or write: cheap to repeat, nothing to keep."""
+"""For tasks that only compute or write: they are cheap to repeat, and keep nothing."""

@@ -1,7 +1,7 @@
 """The values that every room shares: records, options, errors, settings.
 
-Here: frozen records that cross a task boundary or land in a file, what a person may choose, the
-errors by how far they reach, the environment, and how run forms show all this. Not here: anything
+Here: frozen records that cross a task boundary or land in a file, the options that a person may
+choose, the errors by their reach, the environment, and how run forms show all this. Not here: code
 that reads, asks, writes or decides.
 """
 

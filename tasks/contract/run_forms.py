@@ -1,6 +1,6 @@
 """How parameters look in a run form: plain optional fields, their order, pickers of saved blocks.
 
-Only the forms' schemas are shaped here; what a value may be is said where it is declared.
+Here: the schemas of forms. Not here: which values a parameter allows; its own declaration says so.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _KINDS = {"number": "Number", "string": "Text", "null": "None"}
 
 
 def form(*first: str, title: str | None = None) -> Callable[[dict[str, Any]], None]:
-    """Shape a model's schema for a form: fields in order, optional ones as plain as others.
+    """Shape a model's schema for a form: fields in order, optional fields as plain as others.
 
-    A form shows a field that may be null as a choice of types, and one without a default that may
-    be left out as an empty input; both mean the same here.
+    A form shows a field that may be null as a choice of types. It shows an optional field without
+    a default as an empty input. Both mean the same here, so the second way serves for both.
 
     Args:
-        first: Names of the fields to come first; the others follow as they are declared.
-        title: What the form calls the whole.
+        first: Names of the fields to come first; the others follow in the order of declaration.
+        title: The form's title for the whole.
     """
 
     def shape(schema: dict[str, Any]) -> None:
@@ -52,15 +52,15 @@ def form(*first: str, title: str | None = None) -> Callable[[dict[str, Any]], No
 
 @dataclass(frozen=True)
 class SavedBlock:
-    """Marks a text that names a saved block: a form offers those there are, and a field for text.
+    """Marks a text that names a saved block: a form offers the saved blocks, and a field for text.
 
-    A picked block becomes its name at once, so that nothing it holds goes any further.
+    A picked block becomes its name at once, so none of its secrets goes any further.
 
     Args:
         slug: Slug of the block's type.
-        title: What a form calls the picker.
-        text: What a form calls the text.
-        prefix: What the name is preceded by.
+        title: The form's title for the picker.
+        text: The form's title for the text.
+        prefix: Stands before the name.
     """
 
     slug: str
@@ -69,7 +69,7 @@ class SavedBlock:
     prefix: str = ""
 
     def name_of(self, value: Any) -> Any:
-        """The name of a block; everything else as it is.
+        """Turn a block into its name; every other value stays as it is.
 
         Raises:
             ValueError: The block is of another type, or not saved.
@@ -108,14 +108,14 @@ class Lines:
     Forms cannot tell two kinds of list apart, so the simple kind is a text.
 
     Args:
-        objects: What a form calls the list of objects.
+        objects: The form's title for the list of objects.
     """
 
     objects: str
 
     @staticmethod
     def split(value: Any) -> Any:
-        """A text as the list of its lines that are not blank; everything else as it is."""
+        """Split a text into its lines that are not blank; every other value stays as it is."""
         if not isinstance(value, str):
             return value
         return [line.strip() for line in value.splitlines() if line.strip()]
@@ -140,14 +140,14 @@ class Lines:
 
 
 def begins(value: Any) -> Any:
-    """What a form is filled in with, where that is another spelling of the default."""
+    """Fill a form's field in with a value that means the default but is spelled otherwise."""
     return Field(json_schema_extra={"default": value})
 
 
 EndpointName = Annotated[str, SavedBlock("llm-endpoint", "LLM endpoint", "Its name")]
 """Name of a saved LLM endpoint."""
 Output = Annotated[str, SavedBlock("s3-bucket", "S3 bucket", "Folder or address", "s3-bucket/")]
-"""Where result directories go."""
+"""Folder or address for result directories."""
 Name = Annotated[str, Field(title="Name")]
 FilePath = Annotated[str, Field(title="Path")]
 Nothing = Annotated[None, Field(title="None")]

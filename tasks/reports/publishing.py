@@ -20,7 +20,6 @@ from prefect_llm_reports.tasks.contract.records import (
     OFFLINE,
     SUMS,
     FileEntry,
-    Usage,
 )
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ChangeCount, Manifest, Refined
 from prefect_llm_reports.tasks.pages.reader import reader_page
@@ -35,10 +34,9 @@ from prefect_llm_reports.tasks.pages.runs import run_page
 from prefect_llm_reports.tasks.reports.questions import Plan
 from prefect_llm_reports.tasks.results.index import publish_index
 from prefect_llm_reports.tasks.results.manifests import (
-    known_sum,
-    package_versions,
     pretty_json,
     published_already,
+    shared_fields,
 )
 from prefect_llm_reports.tasks.storage.places import Place
 from prefect_llm_reports.tasks.text.changes import Changes, Earlier, changes_markdown, compared
@@ -114,14 +112,8 @@ class Publication:
             stop_reason=refined.stop_reason,
             offline=self.offline,
             options=chosen_options(self.plan),
-            steps=list(self.steps),
-            usage=sum((s.usage for s in self.steps if s.usage), Usage()),
-            cost_usd=known_sum([s.cost_usd for s in self.steps]),
-            flow_run_id=flow_run_id,
-            packages=package_versions(),
-            created=created,
-            files=[FileEntry.of(name, body) for name, body in files.items()],
             warnings=list(self.warnings),
+            **shared_fields(self.steps, files, created=created, flow_run_id=flow_run_id),
         )
         return {**files, MANIFEST: pretty_json(manifest)}
 

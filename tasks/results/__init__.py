@@ -1,7 +1,7 @@
 """Result directories, the index of runs, and their verification.
 
-Here: manifests, what earlier runs published, checksums. Not here: how a report or an answer is
-made (`reports`, `branches`), how pages look (`pages`).
+Here: manifests, checksums, the reports of earlier runs, the schemas of result files. Not here: how
+a report or an answer is made (`reports`, `branches`), how pages look (`pages`).
 """
 
 from __future__ import annotations

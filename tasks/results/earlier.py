@@ -1,7 +1,7 @@
-"""Finding the last report on a topic in the runs that are there already.
+"""Finding the last report on a topic in earlier runs.
 
-Run folders are listed once a batch, however many topics it has; whatever cannot be read is said
-and never fails a report.
+A batch lists the run folders once, however many topics it has. An earlier report that cannot be
+read is logged; it never fails the new one.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _STARTED = re.compile(r'"started": ?"([^"]+)"')
 
 
 class EarlierReports:
-    """The newest finished reports from before a run, by slug.
+    """Finds the newest finished report on each topic from before a run.
 
     Args:
         place: Where the runs are.
-        run_id: The run that is under way; only runs that began before it count.
+        run_id: The present run; only runs that began before it count.
         slugs: The topics to look for.
     """
 
@@ -45,7 +45,7 @@ class EarlierReports:
         self._listing = asyncio.Lock()
 
     async def find(self, slug: str) -> Earlier | None:
-        """The last report on a topic; None when there was none. Raises nothing."""
+        """Find the last report on a topic; None: there is none. It never raises."""
         async with self._listing:
             if self._runs is None:
                 self._runs = await asyncio.to_thread(self._listed)
@@ -55,13 +55,18 @@ class EarlierReports:
         try:
             if self._place.on_network:
                 return await asyncio.to_thread(self._read, run_id, slug)
-            return self._read(run_id, slug)  # quicker than the way to a thread and back
+            return self._read(run_id, slug)  # faster than through a thread
         except (StorageError, ValueError, KeyError, TypeError) as error:
-            logger.warning("%s: the report of run %s is not compared: %s", slug, run_id, error)
+            logger.warning(
+                "%s: not compared with the report of run %s, which cannot be read: %s",
+                slug,
+                run_id,
+                error,
+            )
             return Earlier(run_id, problem="it could not be read")
 
     def _listed(self) -> dict[str, str]:
-        """The newest finished run of each topic, from one listing of each run's folder."""
+        """Find the newest finished run of each topic; each run's folder is listed once."""
         newest: dict[str, str] = {}
         try:
             earlier = [
@@ -82,7 +87,7 @@ class EarlierReports:
         return newest
 
     def _newest_first(self, names: list[str]) -> list[str]:
-        """Sort runs by their start; of those that began in the same second batch.json knows."""
+        """Sort runs by their start; batch.json decides among runs of the same second."""
         second = Counter(name[:_TIME] for name in names)
 
         def began(name: str) -> tuple[str, str, str]:

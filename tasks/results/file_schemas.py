@@ -1,7 +1,8 @@
-"""What the result files hold, for programs that read them: JSON Schemas and a column description.
+"""JSON Schemas of the result files, and a description of the columns of topics.csv.
 
-They are made from the models and lie in `templates/schemas`, so that no Python is needed to use
-them. After a change to a model, `python -m tasks.file_schemas` writes them anew.
+They are made from the models and lie in `templates/schemas`, so programs in any language can use
+them. After a change to a model, `python -m prefect_llm_reports.tasks.results.file_schemas` writes
+them again.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ _MODELS: dict[str, type[BaseModel]] = {
     "manifest": Manifest,
 }
 _COLUMNS: dict[str, tuple[str, str]] = {
-    "topic": ("string", "What the report is about, as it was asked for."),
+    "topic": ("string", "The topic as it was given."),
     "slug": ("string", "Name of the report's folder within the run."),
     "status": ("string", "published, failed or not_started."),
     "score": ("number", "Score of the published draft, 1 to 10; empty: none."),
-    "iterations": ("integer", "Critique rounds that were made."),
-    "stop_reason": ("string", "Why refinement ended; empty: it did not come to an end."),
+    "iterations": ("integer", "Number of critique rounds."),
+    "stop_reason": ("string", "Why refinement ended; empty: it did not end."),
     "cost_usd": ("string", "US dollars spent on the report in this run, or unknown."),
     "input_tokens": ("integer", "Tokens sent to models in this run."),
     "output_tokens": ("integer", "Tokens received from models in this run."),
     "directory": ("string", "Full name of the result directory; empty: not published."),
-    "error": ("string", "Kind and message of what went wrong; empty: nothing."),
+    "error": ("string", "Kind and message of the error; empty: none."),
 }
 
 
@@ -45,8 +46,8 @@ def schema_files() -> dict[str, str]:
         "name": "topics",
         "path": "topics.csv",
         "encoding": "utf-8",
-        "description": "One row a topic, in input order, after a header and a byte order mark. A"
-        " text that a spreadsheet would calculate begins with an apostrophe.",
+        "description": "One row for each topic, in input order, after a byte order mark and a"
+        " header. A text that a spreadsheet would calculate begins with an apostrophe.",
         "dialect": {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "header": True},
         "schema": {
             "fields": [
@@ -67,7 +68,7 @@ def _schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(mode="serialization")
     schema["properties"]["schema_version"] = {
         "const": SCHEMA_VERSION,
-        "description": "Version of this form; a file of another version needs another schema.",
+        "description": "Version of this form; read a file of another version with its own schema.",
     }
     return {
         "$schema": GenerateJsonSchema.schema_dialect,

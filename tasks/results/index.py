@@ -1,7 +1,7 @@
-"""The page of all runs under one place: found, read and written.
+"""The page of all runs under one place.
 
-A place may hold years of nightly runs. What is told of a complete run is kept in a hidden file
-beside the page, so that a batch reads only the runs that may have changed since the last page.
+A place may hold years of nightly runs. A hidden file beside the page keeps the entries of complete
+runs, so a batch reads only the runs that may have changed since the last page.
 """
 
 from __future__ import annotations
@@ -22,25 +22,27 @@ from prefect_llm_reports.tasks.storage.places import Place
 logger = logging.getLogger(__name__)
 
 COMPLETE_RUNS = ".runs.json"
-"""What is told of complete runs; it can be deleted, the next batch then reads all runs again."""
+"""The entries of complete runs. Without this file the next batch reads all runs again."""
 
 READS_AT_ONCE = 16
 _RUNS = TypeAdapter(list[RunEntry])
 
 
 def publish_index(place: Place, changed: str, templates: str | None = None) -> None:
-    """Write the page of all runs, after one of them has changed."""
+    """Write the page of all runs after one of them has changed."""
     runs = run_entries(place, changed)
     place.write("index.html", runs_page(runs, templates).encode())
     complete = [run for run in runs if run.status == "complete"]
     try:
         place.write(COMPLETE_RUNS, _RUNS.dump_json(complete))
     except StorageError as error:
-        logger.warning("the next page of all runs takes longer: %s", error)
+        logger.warning(
+            "entries of complete runs not kept, so the next page takes longer: %s", error
+        )
 
 
 def run_entries(place: Place, changed: str) -> list[RunEntry]:
-    """All runs under a place, newest first; an unfinished one has no figures."""
+    """List all runs under a place, newest first; an unfinished run has no figures."""
     known = {run.run_id: run for run in _complete(place) if run.run_id != changed}
     names = [name for name in reversed(place.names()) if "." not in name]
     unknown = [name for name in names if name not in known]
@@ -51,13 +53,13 @@ def run_entries(place: Place, changed: str) -> list[RunEntry]:
 
 
 class _Listed(BaseModel):
-    """One report, or one input of branches, as far as the page of all runs tells."""
+    """One report, or one input of branches: the part that the page of all runs shows."""
 
     status: str
 
 
 class _Finished(BaseModel):
-    """A finished run of either kind, as far as the page of all runs tells."""
+    """A finished run of either kind: the part that the page of all runs shows."""
 
     started: datetime
     status: str
@@ -67,7 +69,7 @@ class _Finished(BaseModel):
 
 
 def _complete(place: Place) -> list[RunEntry]:
-    """The runs that were complete when the last page was written."""
+    """Read the entries of the runs that were complete at the last page."""
     try:
         body = place.read(COMPLETE_RUNS)
         return _RUNS.validate_json(body) if body else []
@@ -76,7 +78,7 @@ def _complete(place: Place) -> list[RunEntry]:
 
 
 def _entry(place: Place, run_id: str) -> RunEntry | None:
-    """What batch.json tells of a run; None for an empty folder."""
+    """Make a run's entry from its batch.json; None for an empty folder."""
     result = _read_result(place, run_id)
     if result is None and not place.names(run_id):
         return None

@@ -1,22 +1,21 @@
-"""Manifests and what surrounds them: versions, ids of runs, what is there, what is swept."""
+"""Manifests: what they have in common, and what a run of any kind does with its folder."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel, ValidationError
 
+from prefect_llm_reports.tasks.contract.calls import StepRecord
 from prefect_llm_reports.tasks.contract.errors import StorageError
-from prefect_llm_reports.tasks.contract.records import (
-    BATCH,
-    MANIFEST,
-    FileEntry,
-)
+from prefect_llm_reports.tasks.contract.records import BATCH, MANIFEST, FileEntry, Usage
 from prefect_llm_reports.tasks.contract.reports import Manifest
 from prefect_llm_reports.tasks.storage.places import Place
 
@@ -37,7 +36,7 @@ PACKAGES = (
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Versions of what makes the files; one that is not installed as a package is left out."""
+    """Versions of the packages that make the files; a package that is not installed is left out."""
     found: dict[str, str] = {}
     for name in PACKAGES:
         try:
@@ -47,22 +46,43 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def known_sum(costs: list[Decimal | None]) -> Decimal | None:
-    """The sum; None when any part is unknown."""
-    known = [cost for cost in costs if cost is not None]
-    return sum(known, Decimal(0)) if len(known) == len(costs) else None
+def shared_fields(
+    steps: Sequence[StepRecord],
+    files: Mapping[str, bytes],
+    *,
+    created: datetime,
+    flow_run_id: str | None,
+) -> dict[str, Any]:
+    """The fields that the manifests of reports and of branches have in common.
+
+    Args:
+        steps: The answered calls.
+        files: The other files of the result directory.
+        created: When the directory is written, UTC.
+        flow_run_id: The Prefect flow run.
+    """
+    known = [step.cost_usd for step in steps if step.cost_usd is not None]
+    return {
+        "steps": list(steps),
+        "usage": sum((step.usage for step in steps if step.usage), Usage()),
+        "cost_usd": sum(known, Decimal(0)) if len(known) == len(steps) else None,
+        "flow_run_id": flow_run_id,
+        "packages": package_versions(),
+        "created": created,
+        "files": [FileEntry.of(name, body) for name, body in files.items()],
+    }
 
 
 def pretty_json(model: BaseModel) -> bytes:
-    """A model as an indented JSON file."""
+    """Write a model as an indented JSON file."""
     return (model.model_dump_json(indent=2) + "\n").encode()
 
 
 def published_already(place: Place, folder: str) -> tuple[Manifest, list[FileEntry]]:
-    """The manifest and the files of a directory that another process has completed.
+    """Read the manifest of a directory that another process has completed, and its files' entries.
 
     Raises:
-        StorageError: It is damaged.
+        StorageError: The manifest is damaged.
     """
     body = place.read(f"{folder}/{MANIFEST}") or b""
     try:
@@ -76,22 +96,23 @@ def published_already(place: Place, folder: str) -> tuple[Manifest, list[FileEnt
 
 
 def sweep(place: Place) -> None:
-    """Remove what killed runs left in a folder of runs; failing to is no harm."""
+    """Remove the leftovers of killed runs from a folder of runs; a failure is only logged."""
     if place.on_network:
         return
     try:
         swept = place.sweep() + sum(place.sweep(name) for name in place.names())
     except StorageError as error:
-        logger.warning("what killed runs left could not be removed: %s", error)
+        logger.warning("leftovers of killed runs could not be removed: %s", error)
     else:
         if swept:
-            logger.info("removed %d things that killed runs had left in %s", swept, place.where)
+            logger.info("removed %d leftovers of killed runs from %s", swept, place.where)
 
 
 def new_run_id(run: FlowRun, output: Place) -> str:
-    """UTC time and a short id of the flow run; a Retry goes on in the same directory.
+    """Make a run's id of its UTC time and a short id of its flow run.
 
-    A directory that is finished stays as it is: the next try gets a number.
+    A Retry of the flow run goes on in the same directory. A finished directory is never changed:
+    the next try gets a number.
     """
     started = run.expected_start_time or datetime.now(UTC)
     run_id = base = f"{started:%Y%m%dT%H%M%SZ}-{run.id.hex[-8:]}"
