@@ -90,9 +90,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
     monkeypatch.setattr(PrefectClient, "request", seen)
     monkeypatch.setattr(EventsWorker, "send", seen_alone)
-    monkeypatch.setattr(
-        event_groups, "PACE_S", 600
-    )  # a group is told when it is full, or at the end
+    monkeypatch.setattr(event_groups, "PACE_S", 600)  # full groups, and at the end
     return watched
 
 
