@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -52,9 +53,8 @@ PUBLIC = {
 ROOMS = {"runtime", "answers", "shards"}
 """The rooms of `tasks` that may reach below; `answers` and `shards` only where they must."""
 PYTHONS = {"_replace", "_asdict", "__all__", "__dataclass_fields__"}
-PYTHONS |= {
-    name for kind in (type, Exception, ModuleType, dict, FunctionType) for name in dir(kind)
-}
+KINDS = (type, Exception, ModuleType, dict, FunctionType, ExitStack, AsyncExitStack)
+PYTHONS |= {name for kind in KINDS for name in dir(kind)}
 OTHERS = {"tasks/templates/sandbox.py": {"_parse"}}
 """Private names of other packages."""
 FREE = {"send", "start"}
