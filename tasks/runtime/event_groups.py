@@ -38,8 +38,20 @@ TAKEN = 204
 logger = logging.getLogger(__name__)
 
 
-class OddAnswerError(Exception):
-    """The server answered a group in a way that Prefect's server does not."""
+class NoGroups(Exception):
+    """Groups of events cannot be sent here, and the reason is not an error."""
+
+
+def log_that_prefect_sends(why: BaseException) -> None:
+    """Log that Prefect's own sender serves; as a warning where nobody foresaw the reason."""
+    foreseen = isinstance(why, NoGroups | httpx.HTTPError | asyncio.CancelledError)
+    logger.log(
+        logging.INFO if foreseen else logging.WARNING,
+        "Prefect's own sender sends the events of task runs, one by one (%s: %s); the end of a"
+        " large run takes longer",
+        type(why).__name__,
+        why,
+    )
 
 
 class GroupSender:
@@ -113,11 +125,7 @@ class GroupSender:
         """Gather no more, and hand all that is gathered to Prefect's own sender."""
         if not self._given_up:
             self._given_up = True
-            logger.info(
-                "Prefect's own sender sends the events of task runs, one by one (%s: %s)",
-                type(why).__name__,
-                why,
-            )
+            log_that_prefect_sends(why)
         gathered, self._gathered = [*self._gathered.values()], {}
         self._room.set()
         self._hand_over(gathered)
@@ -169,7 +177,7 @@ class GroupSender:
             headers={"Content-Type": "application/json"},
         )
         if response.status_code != TAKEN:
-            raise OddAnswerError(f"POST /events was answered with {response.status_code}")
+            raise NoGroups(f"POST /events was answered with {response.status_code}")
 
     def _is_odd(self, error: Exception) -> bool:
         """Whether Prefect's own sender may do better: the server answers, but takes no group."""

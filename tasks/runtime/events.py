@@ -7,7 +7,6 @@ is missing, the server is of another kind, it answers oddly, or there is an erro
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -18,11 +17,13 @@ from prefect.context import FlowRunContext
 from prefect.events import Event
 
 from prefect_llm_reports.tasks.runtime.context import flow_run_here, outside_of_tasks, runner_here
-from prefect_llm_reports.tasks.runtime.event_groups import GroupSender
+from prefect_llm_reports.tasks.runtime.event_groups import (
+    GroupSender,
+    NoGroups,
+    log_that_prefect_sends,
+)
 from prefect_llm_reports.tasks.runtime.process_wide import process_wide
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
-
-logger = logging.getLogger(__name__)
 
 _senders: dict[UUID, GroupSender] = {}
 """By flow run."""
@@ -40,11 +41,7 @@ async def grouped_events() -> AsyncGenerator[None]:
         try:
             await _begin(opened)
         except Exception as error:  # whatever it is, Prefect's own sender serves
-            logger.info(
-                "Prefect's own sender sends the events of task runs, one by one (%s: %s)",
-                type(error).__name__,
-                error,
-            )
+            log_that_prefect_sends(error)
             with suppress(Exception):
                 await opened.aclose()
         yield
@@ -67,13 +64,13 @@ async def _begin(opened: AsyncExitStack) -> None:
 
     worker = EventsWorker.instance()
     if worker.client_type is not PrefectEventsClient:
-        raise TypeError(f"events go to a {worker.client_type.__name__}")
+        raise NoGroups(f"events go to a {worker.client_type.__name__}")
     client, _ = get_or_create_client()
     await opened.enter_async_context(client)
     with outside_of_tasks():
         belongs_to = await related_resources_from_run_context(client)
     if not belongs_to:
-        raise LookupError("what the flow run belongs to is not known")
+        raise NoGroups("what the flow run belongs to is not known")
     sender = GroupSender(client, belongs_to, send_alone)
     opened.push_async_callback(_finish, sender, asyncio.create_task(sender.keep_sending()))
     opened.enter_context(_replaced_sender(worker))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Generator
+from logging.handlers import BufferingHandler
 from typing import Any
 
 import httpx
@@ -132,7 +134,9 @@ async def known(ids: list[Any]) -> list[TaskRun]:
 
 
 @pytest.mark.parametrize("what", BREAKS)
-def test_the_ui_has_every_task_run(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ui_has_every_task_run(
+    what: str, monkeypatch: pytest.MonkeyPatch, log: BufferingHandler
+) -> None:
     """The run itself is unharmed, and each task run is there with its state and its times."""
     sent: list[Any] = []
     send = EventsWorker.send
@@ -155,6 +159,21 @@ def test_the_ui_has_every_task_run(what: str, monkeypatch: pytest.MonkeyPatch) -
         assert run.start_time
         assert run.end_time == state.timestamp
     assert "send" not in vars(EventsWorker.instance())
+    [said] = [r for r in log.buffer if "Prefect's own sender" in r.getMessage()]
+    foreseen = what[0].isdigit() or what in ("another client", "no resources")
+    assert said.levelno == (logging.INFO if foreseen else logging.WARNING)
+
+
+@pytest.fixture
+def log() -> Generator[BufferingHandler]:
+    """What the module logs; its lines are not passed on."""
+    logger, handler = logging.getLogger(event_groups.__name__), BufferingHandler(100)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 def test_a_sender_that_others_replaced_meanwhile_stays_theirs() -> None:

@@ -120,6 +120,6 @@ def test_reports_are_not_left_in_a_directory_that_goes_away(
     monkeypatch.delenv("PWD", raising=False)
     with tempfile.TemporaryDirectory(suffix="prefect") as directory:
         monkeypatch.chdir(directory)
-        with pytest.raises(RuntimeError, match="will not outlive the run; set LLM_REPORTS_HOME"):
+        with pytest.raises(RuntimeError, match="is removed after the run; set LLM_REPORTS_HOME"):
             home.enter()
         monkeypatch.chdir(ROOT)
