@@ -1,7 +1,8 @@
-"""The public flows; importing this package is cheap, a flow is loaded when it is first named.
+"""The public flows. Importing this package is cheap: a flow is loaded when it is first used.
 
-Importing changes nothing of the process. No module here is called like a flow, because a module
-would then stand where `from prefect_llm_reports.flows import report_batch` looks for the flow.
+Here: the flows, and the command line in `cli`. Not here: what their tasks do. Importing changes
+nothing of the process. No module here has the name of a flow, because
+`from prefect_llm_reports.flows import report_batch` would then give the module.
 """
 
 from __future__ import annotations

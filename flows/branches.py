@@ -1,7 +1,7 @@
-"""The flows that put inputs to parallel branches, and merge what they answer.
+"""The flows that ask parallel branches about inputs, and merge their answers.
 
-No postponed annotations here: Prefect validates parameters by them, also where it has loaded this
-file under another name and could not look the names up.
+This file has no postponed annotations: Prefect validates parameters by them, and cannot look their
+names up where it loads the file under another name.
 """
 
 import asyncio
@@ -58,18 +58,18 @@ async def parallel_branches(
     endpoint: Annotated[EndpointName | Default, begins("")] = None,
     options: BranchOptions | Default = None,
 ) -> BranchesResult:
-    """Put one input to several branches at the same time, and merge their structured answers.
+    """Ask several branches about one input at the same time, and merge their structured answers.
 
-    A branch that fails does not discard the others; answers that were paid for in an earlier run
-    are used again.
+    A branch that fails does not discard the others. Answers that an earlier run paid for are used
+    again.
 
     Args:
         query: The input: a question, or an object with fields of your own.
-        branches: What to ask, each with its own instructions, model and form of answer; one may
+        branches: The branches, each with its own instructions, model and form of answer; one may
             use the output of another. Empty: two independent answers with thinking and answer.
-        merge: What becomes of the outputs: all (a list; every one is needed), any (the first),
-            best (a judge chooses), vote (majority), concat (fields joined), synthesize (one more
-            call combines them).
+        merge: How outputs are merged: all (a list; every one is needed), any (the first), best (a
+            judge chooses), vote (majority), concat (fields joined), synthesize (one more call
+            combines them).
         model: Model of the branches that name none; "offline" needs no endpoint. Empty: the
             endpoint's own default, else gpt-5-mini.
         endpoint: Name of a saved LLM endpoint. Empty: OPENAI_API_KEY and OPENAI_BASE_URL of the
@@ -81,7 +81,7 @@ async def parallel_branches(
         dollars.
 
     Raises:
-        BadInput: The request cannot be carried out as it stands; no call was made.
+        BadInput: The request is invalid; no call was made.
     """
     request = BranchesRequest(
         queries=[query],
@@ -117,16 +117,17 @@ async def branch_batch(
     endpoint: Annotated[EndpointName | Default, begins("")] = None,
     options: BranchOptions | Default = None,
 ) -> BranchBatchResult:
-    """Put many inputs to the same branches, and write a result directory for each.
+    """Ask the same branches about many inputs, and write a result directory for each.
 
-    Inputs do not harm each other; answers that were paid for in an earlier run are used again.
+    An input that fails does not harm the others. Answers that an earlier run paid for are used
+    again.
 
     Args:
         queries: The inputs: questions, or objects with fields of your own.
         queries_file: A file of inputs (.txt, .yaml, .json or .csv), added to those above: a path
             on the worker, or s3://bucket/key.
-        branches: What to ask of each, as in parallel-branches.
-        merge: What becomes of the outputs: all, any, best, vote, concat or synthesize.
+        branches: The branches, as in parallel-branches.
+        merge: How outputs are merged: all, any, best, vote, concat or synthesize.
         model: Model of the branches that name none; "offline" needs no endpoint.
         output: Where the result directories go: a folder, s3://bucket/prefix, or s3-bucket/NAME
             for a saved S3Bucket block.
@@ -135,10 +136,10 @@ async def branch_batch(
         options: Everything else: concurrency, budget, deadline, what the merge needs, store.
 
     Returns:
-        What has become of each input, in order, with calls, tokens and cost in US dollars.
+        The result of each input, in input order, with calls, tokens and cost in US dollars.
 
     Raises:
-        BadInput: The request cannot be carried out as it stands; no call was made.
+        BadInput: The request is invalid; no call was made.
     """
     request = BranchesRequest(
         queries=queries,

@@ -1,7 +1,7 @@
 """The flow that turns topics into result directories.
 
-No postponed annotations here: Prefect validates parameters by them, also where it has loaded this
-file under another name and could not look the names up.
+This file has no postponed annotations: Prefect validates parameters by them, and cannot look their
+names up where it loads the file under another name.
 """
 
 import asyncio
@@ -64,15 +64,15 @@ async def report_batch(
 ) -> BatchResult:
     """Write a report on each topic, refine it until it is good enough, and publish it.
 
-    Every topic is drafted, critiqued, revised while that helps, summarized and written as a
-    result directory. Topics do not harm each other; answers that were paid for in an earlier run
-    are used again.
+    Every topic is drafted, critiqued, revised while that helps, summarized and written to a
+    result directory. A topic that fails does not harm the others. Answers that an earlier run paid
+    for are used again.
 
     Args:
-        topics: What to report on, one report for each: titles, or titles with guidance.
+        topics: The topics, one report for each: titles, or titles with guidance.
         topics_file: A file of topics (.txt, .yaml, .json or .csv), added to those above: a path
             on the worker, or s3://bucket/key.
-        max_iterations: Rounds of critique a report may take, 1 to 10.
+        max_iterations: Rounds of critique for a report, 1 to 10.
         quality_threshold: Score from 1 to 10 at which a report is accepted; 8 is ready for
             publication.
         model: Model of writer, critic and summary; "offline" needs no endpoint. Empty: the
@@ -84,10 +84,10 @@ async def report_batch(
         options: Everything else: concurrency, budget, deadline, other models, style, store.
 
     Returns:
-        What has become of each topic, in input order, with calls, tokens and cost in US dollars.
+        The result of each topic, in input order, with calls, tokens and cost in US dollars.
 
     Raises:
-        BadInput: The request cannot be carried out as it stands; no call was made.
+        BadInput: The request is invalid; no call was made.
     """
     configure_exporter()
     settings = Settings()

@@ -1,4 +1,7 @@
-"""The flow that does one part of a batch of reports, and the task that runs it where one does."""
+"""The flow for one part of a batch of reports, and the task that runs it on a task runner.
+
+Here: carrying out one part. Not here: splitting a batch, see `tasks.shards`.
+"""
 
 import asyncio
 from typing import Annotated, Any, cast
@@ -32,19 +35,19 @@ async def report_shard(
 ) -> BatchResult:
     """Do one part of a batch; `report-batch` starts this by itself when it is split.
 
-    What there is to do is in the run's directory, written there by the batch. Keys come from this
-    worker's environment, or from the saved endpoint that the batch names.
+    The batch writes its orders to the run's directory. Keys come from this worker's environment, or
+    from the saved endpoint that the batch names.
 
     Args:
         output: Where the batch's result directories go, reachable from this worker.
-        run_id: The batch's run, as its directory is called.
-        shard: Which part, from 1.
+        run_id: Name of the batch's run directory.
+        shard: Number of the part, from 1.
 
     Returns:
-        What has become of the part's topics.
+        The results of the part's topics.
 
     Raises:
-        BadInput: There is no such order, or this worker cannot carry it out; no call was made.
+        BadInput: The part has no order, or this worker cannot carry it out; no call was made.
     """
     configure_exporter()
     settings = Settings()

@@ -1,7 +1,7 @@
-"""The pull step of the deployments: the directory that a run on a worker works in.
+"""The pull step of the deployments: it chooses the directory in which a worker's run works.
 
-The flows come from the installed package, wherever that is; what a run needs beyond them is a place
-to find files named without a path from the root, and to leave reports in.
+Relative paths of files and outputs begin there. Not here: the flows; they come from the installed
+package.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ HOME = "LLM_REPORTS_HOME"
 
 
 def enter() -> dict[str, str]:
-    """Go to the worker's LLM_REPORTS_HOME, or else to where the worker was started.
+    """Change to the worker's LLM_REPORTS_HOME, or else to the directory in which it was started.
 
     Returns:
-        The directory, as Prefect expects it of a pull step.
+        The directory, in the form that Prefect expects of a pull step.
 
     Raises:
-        RuntimeError: There is no such directory, or only one that is removed after the run.
+        RuntimeError: The directory does not exist, or it is removed after the run.
     """
     given = os.environ.get(HOME)
     directory = Path(given or os.environ.get("PWD") or Path.cwd()).expanduser()
@@ -28,14 +28,14 @@ def enter() -> dict[str, str]:
         raise RuntimeError(f"{HOME} is {given!r}; give the full path of a directory that exists")
     if not directory.is_dir() or _is_removed_after(directory):
         raise RuntimeError(
-            f"where the worker was started is not known, and {directory} will not outlive the run;"
-            f" set {HOME} in the worker's environment to the directory that reports go to"
+            f"the directory in which the worker was started is unknown, and {directory} is removed"
+            f" after the run; set {HOME} in the worker's environment to a directory for reports"
         )
     os.chdir(directory)
     return {"directory": str(directory)}
 
 
 def _is_removed_after(directory: Path) -> bool:
-    """Whether this is the temporary directory that a process worker makes for a run."""
+    """Whether a directory is the temporary one that a process worker makes for a run."""
     made = directory.resolve()
     return made.parent == Path(tempfile.gettempdir()).resolve() and made.name.endswith("prefect")

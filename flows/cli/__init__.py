@@ -1,5 +1,4 @@
 """`llm-reports`: a thin door to the flows.
 
-Here: arguments, what a terminal shows, `serve`, `view` and `verify`. Not here: anything that a run
-does.
+Here: arguments, output on a terminal, `serve`, `view` and `verify`. Not here: the work of a run.
 """

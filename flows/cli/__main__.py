@@ -1,4 +1,4 @@
-"""`python -m prefect_llm_reports.flows.cli`: the same as `llm-reports`."""
+"""Makes `python -m prefect_llm_reports.flows.cli` the same as `llm-reports`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What `llm-reports` understands: its commands, their arguments and help."""
+"""The commands of `llm-reports`, their arguments and help.
+
+Not here: what a command does, see `main`.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,11 @@ EXAMPLES = """examples:
   llm-reports verify reports
 
 exit status of run: 0 every report published, 2 bad input or configuration, 3 some reports failed,
-4 stopped early with paid work kept, 130/143 interrupted. The same command again goes on."""
+4 stopped early with paid work kept, 130/143 interrupted. Run the same command again to continue."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """All that can be asked for, with its help."""
+    """The parser of all commands."""
     top = argparse.ArgumentParser(
         prog="llm-reports",
         description="Topics in, finished and quality-checked reports out.",
@@ -44,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         top.add_argument("--version", action="version", version=version("prefect-llm-reports"))
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="write, refine and publish reports")
-    run.add_argument("topics", nargs="*", metavar="TOPIC", help="what to report on")
+    run.add_argument("topics", nargs="*", metavar="TOPIC", help="a topic; each gets one report")
     run.add_argument("--topics-file", metavar="F", help="topics as .txt, .yaml, .json or .csv")
     run.add_argument(
         "--output", metavar="DIR", default=REPORTS_FOLDER, help=f"default: {REPORTS_FOLDER}"
@@ -73,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
         help="pdf or docx, beside Markdown and HTML; may be repeated",
     )
     run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-    _branches(commands.add_parser("branches", help="put inputs to parallel branches"))
+    _branches(
+        commands.add_parser("branches", help="ask parallel branches, and merge their answers")
+    )
     _draw(commands.add_parser("draw", help="draw a program of branches, or the report flow"))
     _add_serve(commands)
     _add_verify(commands)
@@ -82,14 +87,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _branches(branches: argparse.ArgumentParser) -> None:
-    branches.add_argument("queries", nargs="*", metavar="QUERY", help="what to answer")
+    branches.add_argument(
+        "queries", nargs="*", metavar="QUERY", help="a question; each is put to all branches"
+    )
     branches.add_argument(
         "--queries-file", metavar="F", help="inputs as .txt, .yaml, .json or .csv, for a batch"
     )
     branches.add_argument(
         "--branches-file",
         metavar="F",
-        help="the branches as .yaml or .json; without it two that think and answer",
+        help="the branches as .yaml or .json; default: two that think and answer",
     )
     branches.add_argument(
         "--merge",
@@ -104,14 +111,14 @@ def _branches(branches: argparse.ArgumentParser) -> None:
 
 
 def _calling_arguments(parser: argparse.ArgumentParser, calls_at_once: int) -> None:
-    parser.add_argument("--model", metavar="M", help="model name, or offline for no LLM at all")
+    parser.add_argument("--model", metavar="M", help="model name; offline: no LLM, free")
     parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
     parser.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
     parser.add_argument(
         "--concurrency", metavar="N", type=int, help=f"calls at once, default: {calls_at_once}"
     )
-    parser.add_argument("--budget", metavar="USD", help="the run may cost this much at most")
-    parser.add_argument("--deadline", metavar="SECONDS", help="one call may take this long at most")
+    parser.add_argument("--budget", metavar="USD", help="most that the run may cost")
+    parser.add_argument("--deadline", metavar="SECONDS", help="longest time for one call")
 
 
 def _draw(draw: argparse.ArgumentParser) -> None:
@@ -134,7 +141,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--topics-file",
         metavar="F",
-        help="topics of the nightly and weekly deployments; default: those that are shipped",
+        help="topics of the nightly and weekly deployments; default: the shipped examples",
     )
 
 
@@ -142,11 +149,11 @@ def _add_verify(commands: Any) -> None:
     verify = commands.add_parser(
         "verify",
         help="check that published files are whole and unaltered",
-        epilog="exit status: 0 all good, 1 something missing, altered, extra or unfinished, 2 bad"
-        " input",
+        epilog="exit status: 0 all good, 1 something is missing, altered, extra or unfinished, 2"
+        " bad input",
     )
     verify.add_argument(
-        "directory", metavar="DIR", help="an output folder, a run or a result directory; s3 too"
+        "directory", metavar="DIR", help="an output folder, a run or a result directory, also in S3"
     )
     verify.add_argument("--json", action="store_true", help="print the findings as JSON")
 
@@ -161,4 +168,6 @@ def _add_view(commands: Any) -> None:
         help=f"default: {REPORTS_FOLDER}",
     )
     view.add_argument("--port", metavar="N", type=int, default=0, help="default: any free one")
-    view.add_argument("--no-browser", action="store_true", help="only print the address")
+    view.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )

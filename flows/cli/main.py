@@ -1,7 +1,7 @@
-"""`llm-reports`: parse, check, call a flow, print; everything else is in the flows.
+"""`llm-reports`: parses arguments, checks them, calls a flow, prints.
 
-Nothing heavy is imported before the arguments are understood. Progress and log go to stderr;
-with `--json` stdout is one JSON document.
+Not here: what a run does, which is in the flows. Nothing heavy is imported before the arguments are
+parsed. Progress and log go to stderr; with `--json` stdout is one JSON document.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     _collect_rarely()
     set_prefect_defaults()
-    if chosen.command != "serve":  # there the log is what a person follows
+    if chosen.command != "serve":  # a person who serves reads the log
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _collect_rarely() -> None:
-    """Look for garbage rarely while modules are imported, and not at all when the process ends."""
+    """Collect garbage rarely during imports, and not at all at the end of the process."""
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
 
@@ -87,7 +87,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _options(chosen: argparse.Namespace, **more: Any) -> dict[str, Any]:
-    """The options that the command line names."""
+    """The options that the command line sets."""
     given = {
         "concurrency": chosen.concurrency,
         "budget_usd": chosen.budget,

@@ -1,7 +1,7 @@
 """`llm-reports serve`: the deployments of `prefect.yaml` on this machine, without a work pool.
 
-What is deployed is said in that file alone; here it is read, made known to the Prefect API, and
-its runs are started.
+Here: reading that file, telling the Prefect API, starting runs. Not here: what is deployed; only
+the file says that.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
 POLL_S = 1.0
 """Seconds between two looks for new runs."""
 SHIPPED = files("prefect_llm_reports.flows.deployments")
-"""What is deployed: `deployments/` of the project, as it is installed."""
+"""The installed copy of `deployments/`."""
 
 
 def definitions() -> list[dict[str, Any]]:
-    """The deployments as prefect.yaml says them."""
+    """The deployments in prefect.yaml."""
     file = yaml.safe_load((SHIPPED / "prefect.yaml").read_text(encoding="utf-8"))
     return cast("list[dict[str, Any]]", file["deployments"])
 
@@ -48,8 +48,8 @@ async def deployment(said: Mapping[str, Any], active: Mapping[str, bool]) -> Run
     """A deployment for a runner of this machine.
 
     Args:
-        said: The deployment as prefect.yaml says it.
-        active: Schedules that are to be on or off, by slug; the others as the file says.
+        said: The deployment in prefect.yaml.
+        active: Whether a schedule is on, by slug; other schedules are as in the file.
     """
     limit = said.get("concurrency_limit")
     return await _flow(said).ato_deployment(
@@ -83,17 +83,19 @@ def serve(topics_file: str | None = None) -> int:
     """Serve the deployments until Ctrl-C or SIGTERM, and return the exit status.
 
     Args:
-        topics_file: Topics of the scheduled deployments; None: those that prefect.yaml names.
+        topics_file: Topics of the scheduled deployments; None: the files in prefect.yaml.
 
     Raises:
-        BadInput: No Prefect server, or no such file.
+        BadInput: No Prefect server answers, or the file does not exist.
     """
     from prefect_llm_reports.flows.cli.server import reach_server
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     reach_server(console, embedded=False)
     if topics_file and not in_s3(topics_file) and not Path(absolute(topics_file)).is_file():
-        raise BadInput(f"topics file {topics_file}: no such file; give the path of a readable file")
+        raise BadInput(
+            f"topics file {topics_file} does not exist; give the path of a readable file"
+        )
     try:
         asyncio.run(_serve(console, topics_file))
     except (KeyboardInterrupt, TerminationSignal):
@@ -103,7 +105,7 @@ def serve(topics_file: str | None = None) -> int:
 
 async def _serve(console: Console, topics_file: str | None) -> None:
     runner = Runner(name="llm-reports", query_seconds=POLL_S)
-    lines = [f"Serving, with paths that begin at {Path.cwd()}:"]
+    lines = [f"Serving; relative paths begin at {Path.cwd()}:"]
     taken: set[str] = set()
     async with get_client() as client:
         for said in definitions():
@@ -113,23 +115,23 @@ async def _serve(console: Console, topics_file: str | None) -> None:
             lines += await _added(client, runner, said, before, topics_file)
     if taken:
         lines += [
-            f"They were on the work pool {', '.join(sorted(taken))}; its workers have them again"
-            " when they are deployed again."
+            f"They were on the work pool {', '.join(sorted(taken))}; deploy them again to give them"
+            " back to its workers."
         ]
     lines += [
         f"Start a run at {get_current_settings().ui_url}/deployments, or with",
         "  prefect deployment run report-batch/on-demand -p 'topics=[\"Tidal power\"]'"
         " -p model=offline",
-        "Ctrl-C ends it; schedules rest until it is started again.",
+        "Press Ctrl-C to end; schedules rest until you serve again.",
     ]
     console.print(escape("\n".join(lines)))
-    # Its own way to end on Ctrl-C leaves runs under way to themselves.
+    # On Ctrl-C, the runner by itself would end without its runs.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, runner.handle_sigterm)
     await runner.start()
 
 
 async def _known(client: PrefectClient, said: Mapping[str, Any]) -> DeploymentResponse | None:
-    """The deployment as the server knows it; None: it does not."""
+    """The deployment on the server; None: the server has none of this name."""
     flow = _flow(said)
     with suppress(ObjectNotFound):
         return await client.read_deployment_by_name(f"{flow.name}/{said['name']}")
@@ -143,20 +145,20 @@ async def _added(
     before: DeploymentResponse | None,
     topics_file: str | None,
 ) -> list[str]:
-    """Make a deployment known, its schedules on or off as they were; it, in lines for a person."""
+    """Add a deployment, with its schedules on or off as before; returns lines for the terminal."""
     parameters = dict(said.get("parameters", {}))
     if "topics_file" in parameters:
         parameters["topics_file"] = _found(topics_file or parameters["topics_file"])
     active = {one.slug: one.active for one in before.schedules if one.slug} if before else {}
     made = await deployment({**said, "parameters": parameters}, active)
-    made.work_pool_name = None  # said outright, it takes the deployment from a pool it was on
+    made.work_pool_name = None  # set explicitly, it removes the deployment from its work pool
     name = f"{made.flow_name}/{made.name}"
     lines = [f"  {name}"]
     known = await client.read_deployment(await runner.aadd_deployment(made))
     if known.work_pool_name:
         raise BadInput(
             f"{name} is deployed to the work pool {known.work_pool_name}, and this Prefect server"
-            f" cannot take it from there; `prefect deployment delete {name}` and start again"
+            f" cannot remove it; run `prefect deployment delete {name}`, then serve again"
         )
     for one in known.schedules:
         when = next(schedule for schedule in said["schedules"] if schedule["slug"] == one.slug)
@@ -170,7 +172,7 @@ async def _added(
 
 
 def _found(topics_file: str) -> str:
-    """The full path of a topics file: from here, or else as it was shipped."""
+    """The full path of a topics file: relative to this directory, or else the shipped file."""
     if in_s3(topics_file):
         return topics_file
     here = Path(absolute(topics_file))

@@ -1,4 +1,7 @@
-"""A flow run from a terminal: live progress, interruption, closing lines."""
+"""A flow run from a terminal: live progress, interruption, closing lines.
+
+Not here: the run itself.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ Result = TypeVar("Result")
 
 
 def run_batch(request: dict[str, Any]) -> tuple[BatchResult, int]:
-    """Run a batch of reports in this process, shown on stderr.
+    """Run a batch of reports in this process, with progress on stderr.
 
     Args:
         request: Parameters of the flow `report_batch`.
@@ -49,7 +52,7 @@ def run_batch(request: dict[str, Any]) -> tuple[BatchResult, int]:
 
 
 def run_branches(request: dict[str, Any]) -> tuple[BranchesResult, int]:
-    """Put one input to branches in this process, shown on stderr.
+    """Ask branches about one input in this process, with progress on stderr.
 
     Args:
         request: Parameters of the flow `parallel_branches`.
@@ -64,7 +67,7 @@ def run_branches(request: dict[str, Any]) -> tuple[BranchesResult, int]:
 
 
 def run_branch_batch(request: dict[str, Any]) -> tuple[BranchBatchResult, int]:
-    """Put many inputs to branches in this process, shown on stderr.
+    """Ask branches about many inputs in this process, with progress on stderr.
 
     Args:
         request: Parameters of the flow `branch_batch`.
@@ -79,7 +82,7 @@ def run_branch_batch(request: dict[str, Any]) -> tuple[BranchBatchResult, int]:
 
 
 def _console() -> Console:
-    """The terminal, once a Prefect API answers."""
+    """Wait until a Prefect API answers; returns the terminal."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _show_warnings(console)
     threading.Thread(target=import_client, name="imports").start()  # while the server is awaited
@@ -88,7 +91,7 @@ def _console() -> Console:
 
 
 def _show_warnings(console: Console) -> None:
-    """Show what the tasks warn of; everything else is in the run's log in the UI."""
+    """Show warnings of the tasks; the run's log in the UI has the other lines."""
     handler = RichHandler(
         logging.WARNING, console, show_time=False, show_path=False, show_level=True
     )
@@ -96,11 +99,11 @@ def _show_warnings(console: Console) -> None:
 
 
 class _Terminal(ABC, Generic[Result]):
-    """Follows one run of a flow.
+    """Shows the progress of one flow run.
 
     Attributes:
-        items: What the run is made of, in words.
-        interrupted: Number of the signal that interrupted it, or 0.
+        items: The word for the items of the run.
+        interrupted: Number of the signal that interrupted the run, or 0.
     """
 
     items = ""
@@ -112,7 +115,7 @@ class _Terminal(ABC, Generic[Result]):
         self.interrupted = 0
 
     async def run(self, flow: Awaitable[Result]) -> tuple[Result, int]:
-        """Run the flow to its end, or to its interruption."""
+        """Run the flow until it ends or is interrupted."""
         token = progress_of_caller.set(self.progress)
         try:
             running = asyncio.ensure_future(flow)
@@ -167,7 +170,7 @@ class _Terminal(ABC, Generic[Result]):
             f" {cost_text(result.cost_usd)}"
         )
 
-    def _say_what_went_wrong(self, result: BatchResult | BranchBatchResult) -> None:
+    def _say_problems(self, result: BatchResult | BranchBatchResult) -> None:
         for warning in result.warnings:
             self._say(f"[yellow]warning:[/] {escape(warning)}")
         if result.error:
@@ -175,11 +178,11 @@ class _Terminal(ABC, Generic[Result]):
 
     @abstractmethod
     def _show(self, item: ItemResult) -> None:
-        """Say what has become of one item."""
+        """Show the result of one item."""
 
     @abstractmethod
     def _close(self, result: Result) -> None:
-        """Say what has become of the run."""
+        """Show the result of the run."""
 
 
 class _Reports(_Terminal[BatchResult]):
@@ -200,12 +203,12 @@ class _Reports(_Terminal[BatchResult]):
 
     def _close(self, result: BatchResult) -> None:
         published = sum(report.status == "published" for report in result.reports)
-        self._say_what_went_wrong(result)
+        self._say_problems(result)
         count = f"{published} of {len(result.reports)} reports published"
         self._say(f"{count} {self._figures(result)}")
         self._say(escape(f"{result.run_directory}/index.html"))
         if published < len(result.reports):
-            self._say("Run the same command again to go on; paid answers are used again.")
+            self._say("Run the same command again to continue; paid answers are used again.")
 
 
 class _Inquiries(_Terminal[BranchBatchResult]):
@@ -218,20 +221,20 @@ class _Inquiries(_Terminal[BranchBatchResult]):
         self._say(f"{mark} {self._at(found.query)}: {found.answered} answered{said}")
 
     def _close(self, result: BranchBatchResult) -> None:
-        self._say_what_went_wrong(result)
+        self._say_problems(result)
         done = sum(item.status == "complete" for item in result.inquiries)
         count = f"{done} of {len(result.inquiries)} inputs complete"
         self._say(f"{count} {self._figures(result)}")
         self._say(escape(f"{result.run_directory}/index.html"))
         if done < len(result.inquiries):
-            self._say("Run the same command again to go on; paid answers are used again.")
+            self._say("Run the same command again to continue; paid answers are used again.")
 
 
 class _Branches(_Terminal[BranchesResult]):
     items = "inputs"
 
     def _show(self, item: ItemResult) -> None:
-        """One input is shown as a whole, at the end."""
+        """Do nothing: the whole input is shown at the end."""
 
     def _close(self, result: BranchesResult) -> None:
         for warning in result.warnings:

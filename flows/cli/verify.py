@@ -1,4 +1,7 @@
-"""`llm-reports verify`: what is wrong with published files, one line each."""
+"""`llm-reports verify`: problems of published files, one line each.
+
+Not here: how files are checked, see `tasks.results.verifying`.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ EXIT_GOOD, EXIT_WRONG = 0, 1
 
 
 def verify(directory: str, *, as_json: bool = False) -> int:
-    """Check a folder, print what was found, and return the exit status.
+    """Check a folder, print the findings, and return the exit status.
 
     Args:
         directory: An output folder, a run, or a result directory; also s3:// or s3-bucket/NAME.
         as_json: Print one JSON document instead of lines.
 
     Raises:
-        BadInput: There is nothing to check, or it cannot be read.
+        BadInput: The folder has nothing to check, or cannot be read.
     """
     try:
         found = Verifier(opened(directory)).verify()
@@ -32,10 +35,10 @@ def verify(directory: str, *, as_json: bool = False) -> int:
 
 
 def opened(directory: str) -> Place:
-    """The place that a command is to read.
+    """Open the place that a command reads.
 
     Raises:
-        BadInput: No such folder, bucket or block.
+        BadInput: The folder, bucket or block does not exist.
     """
     if saved_bucket(directory) is not None:
         from rich.console import Console
@@ -45,7 +48,7 @@ def opened(directory: str) -> Place:
         reach_server(Console(stderr=True))
     place = open_place(directory)
     if not place.on_network and not place.names(hidden=True):
-        raise BadInput(f"{directory}: no such folder, or nothing in it; give one with reports")
+        raise BadInput(f"{directory} does not exist or is empty; give a folder with reports")
     return place
 
 

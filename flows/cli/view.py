@@ -1,4 +1,7 @@
-"""`llm-reports view`: serves the pages of an output, read-only, to this machine's browser."""
+"""`llm-reports view`: serves the pages of an output, read-only, to this machine's browser.
+
+Not here: making pages.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ FIRST_PAGES = ("index.html", "report.html")
 
 
 class Pages:
-    """The files that may be seen, by the path of their address.
+    """The files that a browser may read, by the path of their address.
 
     Args:
         place: Where the pages are.
@@ -31,12 +34,12 @@ class Pages:
         self._root = Path(place.where).resolve() if isinstance(place, LocalPlace) else None
 
     def first_page(self, folder: str = "") -> str | None:
-        """The page that a folder opens with; None: it has none."""
+        """The first page of a folder; None: it has none."""
         names = set(self.place.names(folder))
         return next((page for page in FIRST_PAGES if page in names), None)
 
     def find(self, path: str) -> tuple[str, bytes] | str | None:
-        """A file's name and content; or the address to go to instead; or None: not to be seen.
+        """A file's name and content; or the address to go to instead; or None: no such page.
 
         Args:
             path: The path of the address, still percent-encoded.
@@ -61,12 +64,12 @@ class Pages:
 
     @staticmethod
     def _visible(part: str) -> bool:
-        """Whether a part of an address can be a name that may be seen."""
+        """Whether a part of an address is a name that a browser may read."""
         ordinary = not set(part) & set("\\\0") and len(part.encode(errors="replace")) < 256
         return bool(part) and not part.startswith(".") and ordinary
 
     def _inside(self, name: str) -> bool:
-        """Whether a local path is what it says: below the root, and no symbolic link on the way."""
+        """Whether a local path is below the root, without a symbolic link on the way."""
         if self._root is None:
             return True
         try:
@@ -99,12 +102,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         port = self.connection.getsockname()[1]
         if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
-            self._send(HTTPStatus.MISDIRECTED_REQUEST, b"Use the address that was printed.\n")
+            self._send(HTTPStatus.MISDIRECTED_REQUEST, b"Use the address in the terminal.\n")
             return
         try:
             found = self.pages.find(urlsplit(self.path).path)
         except (StorageError, ValueError):
-            self._send(HTTPStatus.BAD_GATEWAY, b"The file cannot be read just now.\n")
+            self._send(HTTPStatus.BAD_GATEWAY, b"The file cannot be read now; try again.\n")
             return
         if found is None:
             self._send(HTTPStatus.NOT_FOUND, b"No such page.\n", with_body=with_body)
@@ -143,11 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the terminal shows the address only."""
+        """Print nothing: the terminal shows the address only."""
 
 
 def _policy(kind: str) -> str:
-    """Pages bring a policy of their own; other files may load nothing at all."""
+    """The policy of a file: pages have their own; other files may load nothing at all."""
     whole = kind.startswith("text/html") or kind == "application/pdf"
     return "frame-ancestors 'none'" if whole else "default-src 'none'; frame-ancestors 'none'"
 
@@ -161,13 +164,13 @@ def view(directory: str, *, port: int = 0, browser: bool = True) -> int:
         browser: Open the address in the browser.
 
     Raises:
-        BadInput: There are no pages, or the port is taken.
+        BadInput: The folder has no pages, or the port is in use.
     """
     with make_server(directory, port) as server:
         address = f"http://{HOST}:{server.server_address[1]}/"
         sys.stdout.write(f"{address}\n")
         sys.stdout.flush()
-        sys.stderr.write("Ctrl-C ends it.\n")
+        sys.stderr.write("Press Ctrl-C to end.\n")
         if browser:
             webbrowser.open(address)
         try:
@@ -178,17 +181,16 @@ def view(directory: str, *, port: int = 0, browser: bool = True) -> int:
 
 
 def make_server(directory: str, port: int = 0) -> ThreadingHTTPServer:
-    """A server of a folder's pages that listens, and does not serve yet.
+    """Make a server of a folder's pages; it listens, and does not serve yet.
 
     Raises:
-        BadInput: There are no pages, or the port is taken.
+        BadInput: The folder has no pages, or the port is in use.
     """
     try:
         pages = Pages(opened(directory))
         if pages.first_page() is None:
             raise BadInput(
-                f"{directory}: no index.html in it; give an output folder, a run or a result"
-                " directory"
+                f"{directory} has no index.html; give an output folder, a run or a result directory"
             )
     except StorageError as error:
         raise BadInput(str(error)) from None

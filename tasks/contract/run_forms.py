@@ -6,6 +6,7 @@ Here: the schemas of forms. Not here: which values a parameter allows; its own d
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -74,12 +75,14 @@ class SavedBlock:
         Raises:
             ValueError: The block is of another type, or not saved.
         """
-        if not hasattr(value, "_block_document_name"):
+        if not hasattr(value, "get_block_placeholder"):
             return value
-        slug, name = value.get_block_type_slug(), value._block_document_name
+        slug, name = value.get_block_type_slug(), ""
         if slug != self.slug:
             raise ValueError(f"is a block of type {slug}; pick one of type {self.slug}")
-        if not name or value._is_anonymous:
+        with suppress(RuntimeError):  # it was never saved
+            name = value.get_block_placeholder().removeprefix(f"prefect.blocks.{slug}.")
+        if not name or name.startswith("anonymous-"):
             raise ValueError(f"is a {slug} block without a name; save it and give its name")
         return f"{self.prefix}{name}"
 

@@ -51,7 +51,7 @@ from prefect_llm_reports.tasks.runtime.context import outside_of_tasks, run_cont
 from prefect_llm_reports.tasks.runtime.logs import decisions_only
 from prefect_llm_reports.tasks.runtime.memory import forget_results, rarer_collections
 from prefect_llm_reports.tasks.runtime.progress import Progress
-from prefect_llm_reports.tasks.runtime.runner import Room, as_is, ended, forget, under_way
+from prefect_llm_reports.tasks.runtime.runner import BackPressure, as_is, ended, forget, under_way
 from prefect_llm_reports.tasks.runtime.signals import Interruption
 
 
@@ -101,7 +101,7 @@ class ReportRun:
         self.warnings: list[str] = []
         self.log = get_run_logger()
         self._window = under_way(len(batch.topics), self.caps.concurrency)
-        self._finishing = Room(self._window)
+        self._finishing = BackPressure(self._window)
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
 
@@ -118,7 +118,7 @@ class ReportRun:
         options = self.plan.options
         _, runner = run_context()
         runner.window = self._window
-        runner.waits.append(self._finishing.free)
+        runner.waits.append(self._finishing.room)
         slugs = {topic.slug for topic in self.batch.topics}
         self.earlier = EarlierReports(self.place, self.run_id, slugs)
         opened = self.store.opened(

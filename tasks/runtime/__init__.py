@@ -1,7 +1,8 @@
 """Everything that reaches below Prefect's public interface.
 
-Here: the task runner, the context of a run, signals, events, logs, states and artifacts. Each
-private or undocumented symbol that is used is named by a test. Not here: what a run does.
+Here: the task runner, the context of a run, signals, events, logs, states, artifacts, and changes
+to the whole process. A test names each private or undocumented symbol, why we use it, and what to
+do when it is gone. Not here: what a run does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A run's place in Prefect and in the output: flow run, name, task runner, directory."""
+"""A run's place in Prefect: its flow run, task runner and name.
+
+Not here: what a run does, and where it writes.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,18 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
-from prefect.transactions import BaseTransaction
+from prefect.transactions import BaseTransaction, get_transaction
 
 from prefect_llm_reports.tasks.contract.run_forms import Lines
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
 from prefect_llm_reports.tasks.text.markdown import one_line
 
 NAME_LENGTH = 60
-"""Characters of a topic in the name of its run."""
+"""Characters of a topic in the name of a run."""
 
 
 def flow_run_here() -> FlowRun:
-    """The run that calls this."""
+    """The flow run that calls this."""
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None
@@ -30,14 +33,14 @@ def flow_run_here() -> FlowRun:
 
 
 def runner_here() -> TaskRunner[Any]:
-    """The runner of the tasks of the run that calls this."""
+    """The task runner of the flow run that calls this."""
     context = FlowRunContext.get()
     assert context is not None
     return context.task_runner
 
 
 def run_context() -> tuple[FlowRun, EventLoopTaskRunner]:
-    """The run that calls this, and the runner of its tasks."""
+    """The flow run that calls this, and its task runner."""
     runner = runner_here()
     assert isinstance(runner, EventLoopTaskRunner)
     return flow_run_here(), runner
@@ -45,32 +48,34 @@ def run_context() -> tuple[FlowRun, EventLoopTaskRunner]:
 
 @contextmanager
 def outside_of_tasks() -> Generator[None]:
-    """Let a flow that a task starts be a flow like any other.
+    """Let a flow that a task starts behave like any other flow.
 
-    Below a task, Prefect takes results, locks and logs for that task's own, and keeps no result
+    Below a task, Prefect takes results, locks and logs for those of the task, and keeps no result
     before the task has ended.
     """
     with ExitStack() as restored:
-        for context in (TaskRunContext, BaseTransaction):
-            current: ContextVar[Any] = context.__var__
-            restored.callback(current.reset, current.set(None))
+        active = {TaskRunContext: TaskRunContext.get(), BaseTransaction: get_transaction()}
+        for context, found in active.items():
+            if found is not None:
+                current: ContextVar[Any] = context.__var__
+                restored.callback(current.reset, current.set(None))
         yield
 
 
 def of_a_deployment() -> bool:
-    """Whether this run was started from a deployment, and nobody waits for what it returns."""
+    """Whether this run is a deployment's: nobody waits for the result that it returns."""
     return flow_run_here().deployment_id is not None
 
 
 def report_run_name() -> str:
-    """What a batch of reports is called in the UI: its first topic, how many more, the model."""
+    """A batch's name in the UI: its first topic, the number of the others, the model."""
     given: Any = flow_run.get_parameters()
     titles = [_title(topic) for topic in Lines.split(given.get("topics")) or ()]
     return _run_name(titles, given.get("topics_file"), given.get("model"))
 
 
 def branches_run_name() -> str:
-    """What a run of branches is called in the UI: its first input, how many more, the model."""
+    """The name in the UI of a run of branches: its first input, the number of others, the model."""
     given: Any = flow_run.get_parameters()
     several = Lines.split(given.get("queries")) or ()
     queries = [given["query"]] if "query" in given else several

@@ -1,40 +1,64 @@
-"""Memory of a long run: what is kept, and how often it is searched for garbage."""
+"""Memory of a long run: what Python searches for garbage, and what Prefect keeps of task runs."""
 
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Generator
-from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 from prefect.context import FlowRunContext
 
+from prefect_llm_reports.tasks.runtime.process_wide import process_wide
+
 THRESHOLDS = (200_000, 20, 20)
-"""Objects made until the youngest are searched, and searches until the older ones are."""
+"""New objects before Python searches the youngest, and searches before it goes on to older ones."""
+
+logger = logging.getLogger(__name__)
 
 
-@contextmanager
+@process_wide
 def rarer_collections() -> Generator[None]:
-    """Search for garbage more rarely: a run's objects are freed when they are let go of.
+    """Search for garbage more rarely while runs are under way.
 
-    Python's own thresholds suit small programs; at them, a tenth of a batch's CPU goes into looking
-    through long-lived objects again and again.
+    Most objects of a run are freed as soon as nothing refers to them. Python's own thresholds suit
+    small programs: with them, a tenth of a batch's CPU goes into searching long-lived objects
+    again and again. A program that has frozen objects or sets thresholds meanwhile keeps its own.
     """
     before = gc.get_threshold()
-    gc.freeze()
+    freezes = not gc.get_freeze_count()
+    if freezes:
+        gc.freeze()
     gc.set_threshold(*THRESHOLDS)
     try:
         yield
     finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+        if gc.get_threshold() == THRESHOLDS:
+            gc.set_threshold(*before)
+        if freezes:
+            gc.unfreeze()
 
 
 def forget_results() -> None:
-    """Let go of what Prefect keeps of every task run's result in order to draw lines in the UI.
+    """Drop the results that Prefect keeps of every task run in order to draw lines in the UI.
 
-    The inputs of tasks here are handed over as futures or as they are, so that nothing is looked
-    up there; in a large batch it would be most of the memory.
+    Our tasks take their inputs as futures or unsearched, so Prefect needs none of these results.
+    In a large batch they would be most of the memory.
     """
     context = FlowRunContext.get()
-    if context is not None:
-        context.run_results.clear()
+    if context is None:
+        return
+    kept: Any = getattr(context, "run_results", None)
+    if kept is not None:
+        kept.clear()
+    else:
+        _warn_once()
+
+
+@cache
+def _warn_once() -> None:
+    logger.warning(
+        "this version of Prefect keeps task results where they cannot be dropped, so memory grows"
+        " with the batch; split batches of thousands of topics"
+    )

@@ -1,4 +1,7 @@
-"""How far a batch has come, for whoever shows it."""
+"""The progress of a batch, for a caller that shows it.
+
+Here: what is done so far. Not here: how it is shown.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ ItemResult = ReportResult | InquiryResult
 
 @dataclass
 class Progress:
-    """A batch on its way; `session` has its calls, tokens and cost.
+    """The progress of one batch; `session` has its calls, tokens and cost.
 
     Attributes:
-        on_report: Called with each report's result as it becomes known.
-        on_interrupt: Called with the number of the signal that interrupts the run.
+        on_report: Receives the result of each item as soon as it is known.
+        on_interrupt: Receives the number of the signal that interrupts the run.
     """
 
     total: int = 0
@@ -29,15 +32,15 @@ class Progress:
     on_interrupt: Callable[[int], None] = lambda _: None
 
     def begin(self, session: Session, total: int) -> None:
-        """Take note of what is to be done, and by which session."""
+        """Note the number of items, and the session that asks for them."""
         self.session = session
         self.total = total
 
     def add(self, report: ItemResult) -> None:
-        """Take note of a report's result."""
+        """Note the result of an item."""
         self.done.append(report)
         self.on_report(report)
 
 
 progress_of_caller: ContextVar[Progress | None] = ContextVar("progress", default=None)
-"""Set by a caller that wants to follow the batch it starts."""
+"""A caller sets it to receive the progress of the batch that it starts."""

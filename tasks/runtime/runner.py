@@ -1,7 +1,8 @@
 """A Prefect task runner for async tasks on the flow's own event loop.
 
-`.submit` and `.map` of Prefect's own runners give every async task a thread and an event loop of
-its own; here they share the flow's loop, and with it one client, one pace and one budget.
+Here: running tasks, and how many at once. Not here: which tasks. Prefect's own runners give every
+async task a thread and an event loop; here tasks share the flow's loop, and with it one client, one
+pace and one budget.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 from prefect import Task
-from prefect._internal.result_records import ResultRecord
 from prefect.client.schemas.objects import RunInput, State
 from prefect.futures import PrefectFuture, PrefectFutureList, PrefectTaskRunFuture
+from prefect.results import ResultRecord  # pyright: ignore[reportPrivateImportUsage]
 from prefect.states import Pending
 from prefect.task_engine import run_task_async
 from prefect.task_runners import TaskRunner
@@ -27,34 +28,36 @@ T = TypeVar("T")
 
 
 class LoopFuture(PrefectTaskRunFuture[R]):
-    """A task run on this event loop; await it for its final state."""
+    """A task run on this event loop; awaiting it gives its final state."""
 
     def __init__(self, task_run_id: UUID, running: asyncio.Task[State[R]]) -> None:
         super().__init__(task_run_id)
         self._running: asyncio.Future[State[R]] = running
 
     def forget(self) -> None:
-        """Let go of the result of a run that is over; its state stays."""
+        """Drop the result of a run that is over; keep its state."""
         known: asyncio.Future[State[R]] = self._running.get_loop().create_future()
         known.set_result(self._running.result().model_copy(update={"data": None}))
         self._running = known
 
     @property
     def state(self) -> State[R]:
-        """The final state of a run that is over, else pending."""
+        """The final state of a run that is over, else Pending."""
         return self._running.result() if self._running.done() else Pending()
 
     def __await__(self) -> Generator[Any, None, State[R]]:
         return asyncio.shield(self._running).__await__()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return at once when the run is over; waiting would block the loop it runs on."""
+        """Return at once when the run is over; waiting would block the loop that it runs on."""
         del timeout
         if not self._running.done():
-            raise RuntimeError("this future is on the running event loop: await it instead")
+            raise RuntimeError(
+                "this task run is on the running event loop; await its future instead"
+            )
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
-        """The result of a run that is over; await the future before."""
+        """The result of a run that is over; await the future first."""
         self.wait(timeout)
         result = ending(self._running.result())
         if isinstance(result, BaseException) and raise_on_failure:
@@ -69,15 +72,15 @@ class LoopFuture(PrefectTaskRunFuture[R]):
 class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
     """Runs submitted tasks on the flow's event loop.
 
-    A mapped task starts its runs in order, at most `window` under way at once, so that early
-    items are finished before late ones begin. Submitted tasks start at once; futures among their
-    arguments are awaited first.
+    A mapped task starts its runs in order, at most `window` at the same time, so that early items
+    end before late ones start. Submitted tasks start at once, after the futures among their
+    arguments.
 
     Args:
-        window: Runs of one mapped task under way at once.
+        window: Runs of one mapped task at the same time.
 
     Attributes:
-        waits: What each run of a mapped task waits for before it begins.
+        waits: Functions that each run of a mapped task awaits before it starts.
     """
 
     def __init__(self, window: int = 10) -> None:
@@ -88,7 +91,7 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         self._runs: set[asyncio.Task[Any]] = set()
 
     def duplicate(self) -> EventLoopTaskRunner:
-        """A runner of the same kind, not started."""
+        """A runner of the same kind that is not started."""
         return EventLoopTaskRunner(self.window)
 
     def map(
@@ -97,7 +100,7 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         parameters: dict[str, Any],
         wait_for: Iterable[PrefectFuture[Any]] | None = None,
     ) -> PrefectFutureList[LoopFuture[Any]]:
-        """Submit a run for each item, `window` of them under way at once."""
+        """Submit a run for each item, `window` of them at the same time."""
         self._gate = asyncio.Semaphore(0)
         self._keep(_open(self._gate, self.window))
         try:
@@ -118,7 +121,7 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         return LoopFuture(task_run_id, self._keep(run))
 
     def _keep(self, run: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a coroutine, and hold on to it until its end."""
+        """Start a coroutine, and keep a reference to it until its end."""
         running = asyncio.get_running_loop().create_task(run)
         self._runs.add(running)
         running.add_done_callback(self._runs.discard)
@@ -142,11 +145,11 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
             return await run_here(task, parameters, task_run_id, wait_for, dependencies)
 
 
-class Room:
-    """For things that are to be few at once, though nobody who brings one can wait: who begins can.
+class BackPressure:
+    """Back-pressure: those who add never wait; those who start new work wait for room.
 
     Args:
-        most: How many are few.
+        most: Items at the same time above which new work waits.
     """
 
     def __init__(self, most: int) -> None:
@@ -156,7 +159,7 @@ class Room:
 
     @contextmanager
     def taken(self) -> Generator[None]:
-        """Have one more there."""
+        """Count one more item meanwhile."""
         self._move(-1)
         try:
             yield
@@ -170,16 +173,16 @@ class Room:
         else:
             self._free.clear()
 
-    async def free(self) -> None:
-        """Wait until there is room."""
+    async def room(self) -> None:
+        """Wait until there is room for new work."""
         await self._free.wait()
 
 
 def under_way(items: int, calls: int) -> int:
-    """How many items to have under way at once, so that `calls` calls at once are kept busy.
+    """The number of items to work on at the same time, so that `calls` calls at once are busy.
 
-    A few more than that, as some are finished while others ask; and in waves of one size, because
-    a last wave of a few would take as long as a full one.
+    It is a little more than `calls`, as some items are written while others ask. Waves have one
+    size, because a last wave of a few items would take as long as a full one.
 
     Args:
         items: Items in all, each a chain of calls.
@@ -190,7 +193,7 @@ def under_way(items: int, calls: int) -> int:
 
 
 async def _open(gate: asyncio.Semaphore, window: int) -> None:
-    """Let runs begin one after the other, so that the first ask while the last ones begin."""
+    """Let runs start one after the other, so that the first ask while the last ones start."""
     for _ in range(window):
         gate.release()
         await asyncio.sleep(0)
@@ -205,8 +208,8 @@ async def run_here(
 ) -> State[Any]:
     """Run a task on this event loop, and return its final state.
 
-    The server first hears of a task run when it runs: that it was pending for a millisecond before
-    would be a third of all events, and of the server's work.
+    The server first learns of a task run when it runs. Events of runs that are pending for a
+    millisecond would be a third of all events, and of the server's work.
     """
     task_run = await task.create_local_run(
         id=task_run_id,
@@ -221,7 +224,7 @@ async def run_here(
 
 
 def ending(state: State[Any]) -> Any:
-    """What a run that is over ended with: its result or its exception."""
+    """The result or the exception of a run that is over."""
     found: Any = state.data
     if isinstance(found, ResultRecord):
         found = cast("ResultRecord[Any]", found).result
@@ -231,7 +234,7 @@ def ending(state: State[Any]) -> Any:
 
 
 async def ended(future: PrefectFuture[Any]) -> Any:
-    """Wait for a future of this runner; return its result or raise what it ended with."""
+    """Wait for a future of this runner; return its result or raise its exception."""
     assert isinstance(future, LoopFuture)
     result = ending(await future)
     if isinstance(result, BaseException):
@@ -240,11 +243,11 @@ async def ended(future: PrefectFuture[Any]) -> Any:
 
 
 def forget(future: PrefectFuture[Any]) -> None:
-    """Let go of what a run that is over returned, as in a batch of thousands it adds up."""
+    """Drop the result of a run that is over: in a batch of thousands they add up."""
     assert isinstance(future, LoopFuture)
     future.forget()
 
 
 def as_is(value: T) -> T:
-    """Hand a value to a task without Prefect looking through it for futures."""
+    """Give a value to a task so that Prefect does not search it for futures."""
     return cast("T", quote(value))

@@ -1,8 +1,9 @@
-"""How a run ends in Prefect: a state whose name and message an operator understands.
+"""How a run ends in Prefect: a state with a name and a message that an operator understands.
 
-A batch that fell short is not only a green tick. A deployment's run then ends Failed, because
-nobody waits for what it returns; called from Python or by the command line it hands over its
-result, under the same name and with the same message.
+Here: the choice of the state. Not here: how a run comes to its result. A batch that is incomplete
+is more than a green tick. A deployment's run then ends Failed, because nobody waits for the result
+that it returns. A run that Python or the command line started returns its result, in a state of the
+same name and message.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from prefect_llm_reports.tasks.contract.reports import BatchResult
 Ending = Literal["Completed", "Partial", "Stopped", "BudgetExhausted", "Failed"]
 
 HELD_BACK = "held_back"
-"""Kind of the error of a report that a person decided not to publish: no failure of the run."""
+"""Kind of the error of a report that a person decided not to publish; the run has not failed."""
 
 
 def report_state(result: BatchResult, *, deployed: bool) -> State[Any]:
     """The final state of a batch of reports.
 
     Args:
-        result: What became of the batch.
+        result: The result of the batch.
         deployed: The run is a deployment's.
     """
     unpublished = [r.error for r in result.reports if r.status != "published"]
@@ -73,7 +74,7 @@ def counts(result: BatchResult) -> str:
 
 
 def _ending(status: str, stopped: ErrorReport | None, errors: list[ErrorReport | None]) -> Ending:
-    """What the state is called: after what is worst."""
+    """The state's name: that of the worst problem."""
     over_budget = any(error and error.kind == "budget_exhausted" for error in errors)
     if status == "stopped" and stopped is None and over_budget:
         return "BudgetExhausted"
@@ -89,6 +90,6 @@ def _state(name: Ending, said: list[str], result: Any, *, deployed: bool) -> Sta
     if name == "Completed":
         return Completed(message=said[0], data=result)
     if deployed:
-        said.append("Retry goes on; paid answers are used again")
+        said.append("Retry to continue; paid answers are used again")
         return Failed(name=name, message=". ".join(said)[:1900])
     return Completed(name=name, message=". ".join(said)[:1900], data=result)

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any, cast
 
 from prefect import Task, get_client
@@ -15,6 +15,7 @@ from prefect.settings import get_current_settings
 from prefect.task_runners import TaskRunner
 
 from prefect_llm_reports.tasks.contract.errors import ReportsError
+from prefect_llm_reports.tasks.runtime.process_wide import process_wide
 from prefect_llm_reports.tasks.shards.workers import LOOK_S, End, Try, end_of
 
 
@@ -93,9 +94,9 @@ class RunnerWorkers:
         self._replacements.close()
 
 
-@contextmanager
+@process_wide
 def api_of_this_process() -> Generator[None]:
-    """Have processes that are started meanwhile use this one's embedded server, if it has one."""
+    """Let processes that are started meanwhile use this one's embedded server, if it has one."""
     name = "PREFECT_API_URL"
     if get_current_settings().api.url or name in os.environ:
         yield
@@ -105,7 +106,7 @@ def api_of_this_process() -> Generator[None]:
     try:
         yield
     finally:
-        del os.environ[name]
+        os.environ.pop(name, None)
 
 
 def _is_over(future: Any) -> bool:

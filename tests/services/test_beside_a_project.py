@@ -262,7 +262,7 @@ def test_a_worker_in_their_folder_runs_their_deployments_and_ours(project: Proje
 
 def test_ours_are_served_from_their_folder(project: Project) -> None:
     """`llm-reports serve` there takes the deployments over, and a run of one ends well."""
-    with project.running("llm-reports", "serve", said="Ctrl-C ends it"):
+    with project.running("llm-reports", "serve", said="Press Ctrl-C to end"):
         run_id = project.start(
             "report-batch/on-demand", topics=["Tidal power"], model="offline", output="out/served"
         )

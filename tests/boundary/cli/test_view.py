@@ -178,9 +178,9 @@ def test_a_folder_without_pages_and_a_taken_port_are_bad_input(
 ) -> None:
     """What cannot be shown is said with exit 2, before anything listens."""
     assert main(["view", str(output / "bare"), "--no-browser"]) == 2
-    assert "no index.html in it" in capsys.readouterr().err
+    assert "has no index.html" in capsys.readouterr().err
     assert main(["view", str(output / "nowhere"), "--no-browser"]) == 2
-    assert "no such folder" in capsys.readouterr().err
+    assert "does not exist or is empty" in capsys.readouterr().err
     with served(output) as port, pytest.raises(BadInput, match="another --port"):
         make_server(str(output), port)
     with pytest.raises(BadInput, match="another --port"):

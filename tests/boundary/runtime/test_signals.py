@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from logging.handlers import BufferingHandler
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from prefect.utilities import engine
 from prefect.utilities.engine import can_ack_control_intent, capture_sigterm
 
 from prefect_llm_reports.tasks.contract.errors import Interrupted
+from prefect_llm_reports.tasks.runtime import signals
 from prefect_llm_reports.tasks.runtime.signals import Interruption
 from tests.harness.pace import PATIENCE_S
 
@@ -47,7 +50,7 @@ def test_ctrl_c_and_the_parents_sigterm_are_one_wish(numbers: tuple[int, ...]) -
     """Ctrl-C reaches a served run twice, from terminal and runner; calls under way still end."""
     stopped, first = asyncio.run(signalled(*numbers))
     assert first == numbers[0]
-    assert stopped == [f"interrupted by {numbers[0].name}; run the same again to go on"]
+    assert stopped == [f"interrupted by {numbers[0].name}; run the same again to continue"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -156,3 +159,81 @@ def test_signals_stay_with_others_off_the_main_thread() -> None:
 
     with ThreadPoolExecutor() as pool:
         assert pool.submit(asyncio.run, heeding()).result() is signal.getsignal(signal.SIGTERM)
+
+
+async def heeding_within(stays: Callable[[], Any]) -> Any:
+    with Interruption(lambda why: None, None).heeded():
+        return stays()
+
+
+@pytest.mark.parametrize("gone", [signals.HANDLER, signals.CHECK])
+def test_prefect_keeps_sigterm_where_its_names_are_gone(
+    gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a cancel is not acknowledged, and the run is started again; the log says so once."""
+    ctrl_c = signal.getsignal(signal.SIGINT)
+
+    def handlers() -> tuple[Any, Any]:
+        return signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+
+    with capture_sigterm():
+        own = signal.getsignal(signal.SIGTERM)
+        with monkeypatch.context() as missing, said() as lines:
+            missing.delattr(engine, gone)
+            sigterm, sigint = asyncio.run(heeding_within(handlers))
+        assert sigterm is own is signal.getsignal(signal.SIGTERM)
+        assert sigint is not ctrl_c  # Ctrl-C still lets calls end
+        assert lines() == [signals.NOT_TAKEN]
+        assert can_ack_control_intent()
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
+
+
+def test_a_run_says_that_prefect_handles_signals_in_a_way_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without Prefect's handler under its name nobody can tell what becomes of a cancel."""
+    monkeypatch.delattr(engine, signals.HANDLER)
+    with said() as lines:
+        asyncio.run(heeding_within(lambda: None))
+    assert lines() == [signals.NOT_RECOGNIZED]
+
+
+def test_nothing_is_said_where_signals_are_taken_over() -> None:
+    """A run of today's Prefect has no such line."""
+    with capture_sigterm(), said() as lines:
+        assert asyncio.run(heeding_within(can_ack_control_intent))
+    assert lines() == []
+
+
+@contextmanager
+def said() -> Generator[Callable[[], list[str]]]:
+    """What the room logs meanwhile."""
+    logger = logging.getLogger("prefect_llm_reports.tasks.runtime")
+    handler = BufferingHandler(100)
+    logger.addHandler(handler)
+    try:
+        yield lambda: [record.getMessage() for record in handler.buffer]
+    finally:
+        logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize("first_ends", ["first", "last"])
+def test_an_error_in_one_of_two_runs_leaves_the_other_its_signals(first_ends: str) -> None:
+    """In either order; at the end the process has its own handlers."""
+
+    async def overlapping() -> None:
+        heard: list[int] = []
+        runs = [ExitStack(), ExitStack()]
+        for run in runs:
+            run.enter_context(Interruption(lambda why: None, heard.append).heeded())
+        fails, stays = runs if first_ends == "first" else runs[::-1]
+        with pytest.raises(ValueError, match="of this run"), fails:
+            raise ValueError("of this run")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: heard)
+        assert heard == [signal.SIGTERM]
+        stays.close()
+
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    asyncio.run(asyncio.wait_for(overlapping(), PATIENCE_S))
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before

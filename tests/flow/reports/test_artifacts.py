@@ -131,7 +131,7 @@ def test_a_deployments_partial_run_is_failed(
     assert run.state is not None
     assert (run.state.name, run.state.type.value) == ("Partial", "FAILED")
     assert "1 published, 1 failed" in (run.state.message or "")
-    assert "Retry goes on" in (run.state.message or "")
+    assert "Retry to continue" in (run.state.message or "")
     assert len([*bench.output.glob("*/*/manifest.json")]) == 1
 
 

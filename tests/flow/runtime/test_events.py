@@ -13,11 +13,11 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.events import Event, emit_event
+from prefect.events import Event, emit_event, related
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound
 
-from prefect_llm_reports.tasks.runtime import events as telling
+from prefect_llm_reports.tasks.runtime import event_groups
 from prefect_llm_reports.tasks.runtime.events import grouped_events
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner, ended, run_here
 from tests.harness.processes import wait_until
@@ -90,14 +90,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
     monkeypatch.setattr(PrefectClient, "request", seen)
     monkeypatch.setattr(EventsWorker, "send", seen_alone)
-    monkeypatch.setattr(telling, "PACE_S", 600)  # a group is told when it is full, or at the end
+    monkeypatch.setattr(event_groups, "PACE_S", 600)  # full groups, and at the end
     return watched
 
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Generator[pytest.LogCaptureFixture]:
     """The log of the module, which does not pass its lines on."""
-    logger = logging.getLogger(telling.__name__)
+    logger = logging.getLogger(event_groups.__name__)
     logger.addHandler(caplog.handler)
     yield caplog
     logger.removeHandler(caplog.handler)
@@ -155,7 +155,7 @@ async def known(ids: list[Any]) -> list[TaskRun]:
 
 def test_what_lasts_is_told_when_it_begins(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task run that the server was told of ends with an event that follows the first."""
-    monkeypatch.setattr(telling, "PACE_S", 0.05)
+    monkeypatch.setattr(event_groups, "PACE_S", 0.05)
 
     @flow
     async def lasting() -> None:
@@ -294,12 +294,12 @@ def test_a_group_that_was_not_taken_is_told_again(
     async def ending() -> None:
         async with grouped_events():
             await steps(3)
-            monkeypatch.setattr(telling, "PACE_S", 0.05)
+            monkeypatch.setattr(event_groups, "PACE_S", 0.05)
 
     asyncio.run(ending())
     assert not answers
     assert len(server.told) == 3
-    assert "not told" not in said.text
+    assert "not sent" not in said.text
 
 
 @pytest.mark.parametrize("listens_s", [60.0, 0.0])
@@ -307,9 +307,9 @@ def test_topics_begin_as_fast_as_a_listening_server_hears_of_them(
     server: Server, monkeypatch: pytest.MonkeyPatch, listens_s: float
 ) -> None:
     """A server that is behind is waited for, one that has taken nothing for long is not."""
-    monkeypatch.setattr(telling, "PACE_S", 0.05)
-    monkeypatch.setattr(telling, "MOST", 2)
-    monkeypatch.setattr(telling, "LISTENS_S", listens_s)
+    monkeypatch.setattr(event_groups, "PACE_S", 0.05)
+    monkeypatch.setattr(event_groups, "MOST", 2)
+    monkeypatch.setattr(event_groups, "LISTENS_S", listens_s)
     begun: list[int] = []
     begun_when_refused: list[int] = []
 
@@ -342,7 +342,7 @@ def test_a_server_that_takes_no_groups_is_told_by_prefects_own_sender(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is lost where there is no such request."""
-    monkeypatch.setattr(telling, "PACE_S", 0.05)
+    monkeypatch.setattr(event_groups, "PACE_S", 0.05)
     server.answers = refused(404)
 
     def done() -> int:
@@ -368,7 +368,7 @@ def test_a_run_whose_belongings_are_not_found_is_told_by_prefects_own_sender(
     async def away(client: PrefectClient) -> None:
         raise httpx.ReadTimeout("busy")
 
-    monkeypatch.setattr(telling, "related_resources_from_run_context", away)
+    monkeypatch.setattr(related, "related_resources_from_run_context", away)
 
     asyncio.run(stepping(1))
     assert not server.groups
@@ -379,7 +379,7 @@ def test_a_server_that_is_gone_does_not_keep_the_run(
     server: Server, monkeypatch: pytest.MonkeyPatch, said: pytest.LogCaptureFixture
 ) -> None:
     """What an ended run has still to tell is dropped, with a warning."""
-    monkeypatch.setattr(telling, "UNHEARD_S", 0.2)
+    monkeypatch.setattr(event_groups, "UNHEARD_S", 0.2)
 
     def gone() -> None:
         raise httpx.ConnectError("refused")
@@ -390,8 +390,8 @@ def test_a_server_that_is_gone_does_not_keep_the_run(
     async def ending() -> None:
         async with grouped_events():
             await steps(2)
-            monkeypatch.setattr(telling, "PACE_S", 0.05)
+            monkeypatch.setattr(event_groups, "PACE_S", 0.05)
 
     asyncio.run(ending())
     assert not server.told
-    assert "took no more events (ConnectError): 2 are not told" in said.text
+    assert "took no more events (ConnectError): 2 are not sent" in said.text

@@ -37,6 +37,7 @@ from prefect.states import AwaitingRetry, Cancelling
 from pydantic import SecretStr
 
 from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
+from prefect_llm_reports.tasks.runtime.environment import PREFECT_DEFAULTS
 from tests.harness import ROOT
 from tests.harness.checker import answered, asked
 from tests.harness.pace import PATIENCE_S
@@ -57,6 +58,8 @@ NAMES = {
     *("report-batch/on-demand", "report-batch/nightly", "report-batch/weekly"),
     *("parallel-branches/on-demand", "report-shard/on-demand"),
 }
+OF_RUNS = {"LLM_REPORTS_HOME", *PREFECT_DEFAULTS}
+"""What a worker's environment need not have, since the deployments or the command line set it."""
 TOPICS = ["Tidal power", "Heat pumps", "Edge computing"]
 KEY = "sk-picked-from-a-block"
 
@@ -85,7 +88,7 @@ class House:
     def environment(self) -> dict[str, str]:
         """The environment of worker and commands."""
         return {
-            **{name: value for name, value in os.environ.items() if name != "LLM_REPORTS_HOME"},
+            **{name: value for name, value in os.environ.items() if name not in OF_RUNS},
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -279,6 +282,44 @@ def test_a_run_is_filled_in_and_started_in_the_browser(house: House) -> None:
     assert run.parameters["endpoint"].keys() == {"$ref"}
 
 
+def a_module_warns(house: House) -> dict[str, Any]:
+    """Options with which a module of ours, not a task, has a line for the run's log."""
+    page = house.folder / "templates" / "pages" / "report.html.j2"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(
+        '{% extends "packaged/report.html.j2" %}{% block page %}{{ super() }}'
+        '{% if title == "Log lines" %}{{ 1 / 0 }}{% endif %}{% endblock %}'
+    )
+    return {"templates": str(page.parents[1])}
+
+
+def wait_for_the_modules_line(house: House, run_id: UUID) -> None:
+    """The line is in the run's log in the UI; it arrives there with a group of others."""
+    wanted = LogFilter.model_validate({"flow_run_id": {"any_": [run_id]}})
+    wait_until(
+        lambda: "prefect_llm_reports.tasks.pages.page" in loggers(house, wanted),
+        every=0.3,
+        told=lambda: loggers(house, wanted),
+    )
+
+
+def loggers(house: House, wanted: LogFilter) -> set[str]:
+    return {log.name for log in house.client.read_logs(wanted)}
+
+
+def test_the_log_of_a_workers_run_has_the_lines_of_our_modules(house: House) -> None:
+    """The deployment sets what Prefect needs for that; the worker's own environment does not."""
+    run_id = house.start(
+        "report-batch/on-demand",
+        topics=["Log lines"],
+        model="offline",
+        output="logged",
+        options=a_module_warns(house),
+    )
+    assert house.ended(run_id).state_name == "Completed"
+    wait_for_the_modules_line(house, run_id)
+
+
 def runs_of(house: House, deployment: str, topic: str) -> list[FlowRun]:
     """The runs of a deployment on one topic."""
     only = FlowRunFilterDeploymentId(any_=[UUID(deployment)])
@@ -389,6 +430,7 @@ def test_served_deployments_are_the_same_and_start_runs(house: House) -> None:
             output="served",
         )
         assert house.ended(run_id).state_name == "Completed"
+        wait_for_the_modules_line(house, run_id)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0

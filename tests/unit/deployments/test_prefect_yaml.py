@@ -14,6 +14,7 @@ from prefect.cli.deploy._models import PrefectYamlModel
 from prefect_llm_reports.flows import worker_home as home
 from prefect_llm_reports.flows.cli.serve import definitions, deployment
 from prefect_llm_reports.tasks.inputs.topics import gather_topics
+from prefect_llm_reports.tasks.runtime.environment import PREFECT_DEFAULTS
 from tests.harness import ROOT
 
 FILE = ROOT / "deployments" / "prefect.yaml"
@@ -35,6 +36,9 @@ def test_prefect_reads_the_file_as_it_is_meant() -> None:
         assert set(said) <= set(type(model).model_fields)
         assert model.work_pool is not None
         assert model.work_pool.name == "reports"
+        assert model.work_pool.job_variables == {
+            "env": {name: PREFECT_DEFAULTS[name] for name in PREFECT_DEFAULTS if "LOGGING" in name}
+        }
     assert read.pull == [{"prefect_llm_reports.flows.worker_home.enter": {}}]
 
 
@@ -116,6 +120,6 @@ def test_reports_are_not_left_in_a_directory_that_goes_away(
     monkeypatch.delenv("PWD", raising=False)
     with tempfile.TemporaryDirectory(suffix="prefect") as directory:
         monkeypatch.chdir(directory)
-        with pytest.raises(RuntimeError, match="will not outlive the run; set LLM_REPORTS_HOME"):
+        with pytest.raises(RuntimeError, match="is removed after the run; set LLM_REPORTS_HOME"):
             home.enter()
         monkeypatch.chdir(ROOT)
