@@ -1,7 +1,6 @@
-"""What a person writes to describe a program of branches: each one's question, form and inputs.
+"""The parts of a program of branches: questions, forms of answers, options.
 
-Only models and their own validity; whether a program as a whole can be carried out is checked in
-`branches.programs`.
+Here: models, each valid by itself. Not here: whether they make a program (`branches.programs`).
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ class OutputField(Record):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
         description="Letters, digits and underscores.",
     )
-    type: FieldType = Field(default="text", description="What it holds.")
+    type: FieldType = Field(default="text", description="Kind of value.")
     description: str = Field(
         default="",
         max_length=2000,
-        description="Tells the model what belongs there.",
+        description="Explains the field to the model.",
     )
     choices: tuple[str, ...] = Field(
         default=(),
@@ -83,7 +82,7 @@ class OutputField(Record):
 
 
 class Use(Record):
-    """What a branch reads of another one's output."""
+    """An output of another branch, or a part of it, that a branch reads."""
 
     model_config = ConfigDict(json_schema_extra=form())
 
@@ -93,22 +92,22 @@ class Use(Record):
     )
     name: str = Field(
         default="",
-        description="What it is called here. Empty: the last part of the source.",
+        description="Its name in this branch. Empty: the last part of the source.",
     )
 
     @property
     def branch(self) -> str:
-        """The branch that is read."""
+        """Name of the branch that it comes from."""
         return self.source.split(".")[0]
 
     @property
     def path(self) -> list[str]:
-        """The field of its output, from the root; empty: all of it."""
+        """Path to the field in the output; empty: the whole output."""
         return self.source.split(".")[1:]
 
     @property
     def called(self) -> str:
-        """What it is called in the branch that reads."""
+        """Its name in the branch that reads it."""
         return self.name or self.source.split(".")[-1]
 
 
@@ -119,9 +118,9 @@ OutputSpec = (
 
 
 class Branch(Record):
-    """One question that is put to the input, with the form of its answer.
+    """One question about the input, with the form of its answer.
 
-    In Python `output` and `takes` may be pydantic models; answers then come as their instances.
+    In Python `output` and `takes` may be pydantic models; answers are then instances of them.
     """
 
     model_config = ConfigDict(json_schema_extra=form())
@@ -133,7 +132,7 @@ class Branch(Record):
     instructions: str = Field(
         default="",
         max_length=20_000,
-        description="What this branch is to do with the input, and from which point of view.",
+        description="The task of this branch, and its point of view.",
     )
     model: str | None = Field(
         default=None,
@@ -141,17 +140,17 @@ class Branch(Record):
     )
     output: OutputSpec | None = Field(
         default=None,
-        description="Form of the answer: named, typed, described fields, or a JSON Schema. Empty:"
-        " thinking and answer.",
+        description="Form of the answer: fields with name, type and description, or a JSON Schema."
+        " Empty: thinking and answer.",
     )
     uses: tuple[Use, ...] = Field(
         default=(),
-        description="Outputs of other branches that this one reads; it then waits for them.",
+        description="Outputs of other branches that this branch reads; it waits for them.",
     )
     takes: OutputSpec | None = Field(
         default=None,
-        description="Form of what this branch must be given by input and uses together; checked"
-        " before any call. Empty: anything.",
+        description="Form that input and uses together must have for this branch; checked before"
+        " any call. Empty: any form.",
     )
     endpoint: EndpointName | None = Field(
         default=None,
@@ -167,7 +166,7 @@ class Branch(Record):
         default=None,
         ge=ANSWER_TOKENS.least,
         le=ANSWER_TOKENS.most,
-        description="Tokens this branch's answer may have. Empty: the run's.",
+        description="Tokens that this branch's answer may have. Empty: the run's.",
     )
 
     _models: dict[str, type[BaseModel]] = PrivateAttr(default_factory=dict[str, type[BaseModel]])
@@ -194,7 +193,7 @@ class Branch(Record):
     @field_validator("uses", mode="before")
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
-        """`facts.answer`, or `{claim: facts.answer}`, for a source with or without a name."""
+        """Read `facts.answer` and `{claim: facts.answer}` as a source, with a name or without."""
         if isinstance(value, str | Mapping):
             value = [value]
         if not isinstance(value, list | tuple):
@@ -212,7 +211,7 @@ class Branch(Record):
         return None if value == [] else value
 
     def python_model(self, part: Literal["output", "takes"]) -> type[BaseModel] | None:
-        """The pydantic model that `output` or `takes` was given as; None: it was not."""
+        """The pydantic model given as `output` or `takes`; None: it is no model."""
         return self._models.get(part)
 
 
@@ -229,7 +228,7 @@ def _use(given: Any) -> Any:
 
 
 class BranchOptions(CallOptions):
-    """Everything about a program of branches beyond its input, branches, merge and model."""
+    """Options of a program of branches."""
 
     model_config = ConfigDict(
         json_schema_extra=form(
@@ -243,7 +242,7 @@ class BranchOptions(CallOptions):
         default=BRANCH_CALLS_AT_ONCE,
         ge=CALLS_AT_ONCE.least,
         le=CALLS_AT_ONCE.most,
-        description="LLM calls under way at once, at most.",
+        description="LLM calls at the same time, at most.",
     )
     merge_model: str | None = Field(
         default=None,
@@ -253,21 +252,20 @@ class BranchOptions(CallOptions):
     merge_instructions: str = Field(
         default="",
         max_length=20_000,
-        description="What makes an answer the best one, or how answers are combined, in plain"
-        " words.",
+        description="Rules for choosing the best answer, or for combining answers, in plain words.",
     )
     merge_output: OutputSpec | None = Field(
         default=None,
-        description="Form of a synthesized answer. Empty: that of the branches where they all have"
-        " the same, else thinking and answer.",
+        description="Form of a synthesized answer. Empty: the form of the branches if they all have"
+        " the same one, else thinking and answer.",
     )
     vote_field: str | None = Field(
         default=None,
-        description="Field whose value is voted on. Empty: the only field, else answer.",
+        description="The field to vote on. Empty: the only field, else answer.",
     )
     quorum: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Answers that a vote needs at least. Empty: more than half of the branches.",
+        description="Fewest answers for a valid vote. Empty: more than half of the branches.",
     )
 
     @field_validator("merge_instructions", mode="before")

@@ -1,4 +1,4 @@
-"""Every error this software raises, in one tree; what to do about it is a property of the class.
+"""Every error of this software, in one tree; the class decides what happens next.
 
 ReportsError
 ├── BadInput                 config: stop before any call, all problems together
@@ -20,13 +20,13 @@ ReportsError
 │       ├── NotAnEndpoint    a login page, a proxy or a redirect answers
 │       ├── RetryLater       the endpoint asks to wait longer than the deadline
 │       └── EndpointDown     first contact failed, or five items in a row
-├── FormatFailed             one file of a report cannot be made; the report goes without it
+├── FormatFailed             one file of a report cannot be made; the others are published
 ├── HeldBack                 item: a person decided that the report is not published
-├── ShardFailed              item: the worker that made the report did not come to its end
+├── ShardFailed              item: the worker of the report's shard did not finish
 ├── ShardStopped             fatal: what stopped one shard concerns the whole batch
-├── Undecided                nobody decided in time whether the reports may be published
+├── Undecided                nobody approved or rejected the reports in time
 ├── Interrupted              fatal: a person or the system ended the run
-└── StorageError             fatal: answers or reports can no longer be kept
+└── StorageError             fatal: answers or reports can no longer be saved
     └── StorageFull
 """
 
@@ -43,8 +43,8 @@ class ReportsError(Exception):
     """Base of all errors of this software.
 
     Attributes:
-        reach: How far the failure goes: ``config`` stops before any call, ``retry`` may succeed if
-            asked again, ``item`` ends one report, ``not_started`` says a call was never made,
+        reach: How far the failure goes: ``config`` stops before any call, ``retry`` may succeed at
+            another attempt, ``item`` ends one report, ``not_started`` means that no call was made,
             ``fatal`` ends the batch.
     """
 
@@ -52,20 +52,20 @@ class ReportsError(Exception):
 
     @property
     def kind(self) -> str:
-        """The error's stable name in results, for example ``key_rejected``."""
+        """The error's stable name in results, such as ``key_rejected``."""
         name = type(self).__name__
         return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
     def report(self) -> ErrorReport:
-        """The error as it is written into results."""
+        """The error in the form of results."""
         return ErrorReport(kind=self.kind, message=str(self))
 
 
 class BadInput(ReportsError):
-    """The request cannot be carried out as it stands; nothing was called.
+    """The request cannot be carried out; no call was made.
 
     Args:
-        problems: Each problem as one sentence that ends with what to do.
+        problems: One sentence each, which ends with the next action.
     """
 
     reach = "config"
@@ -83,12 +83,12 @@ class CallError(ReportsError):
     """One LLM call gave no usable answer.
 
     Args:
-        message: What was seen, and what to do next; never a key, never a whole prompt.
-        step: The step that called, as `draft`, `critique`, `revise`, `summary` or a branch's name.
-        attempts: HTTP requests made for this call.
-        request_id: The endpoint's own id of the last request, for its support.
+        message: The fault and the next action, without keys and without whole prompts.
+        step: The step that called: `draft`, `critique`, `revise`, `summary` or a branch's name.
+        attempts: Number of HTTP requests for this call.
+        request_id: The endpoint's id of the last request, for its support staff.
         status: HTTP status of the last response.
-        retry_after: Seconds the endpoint asked everyone to wait.
+        retry_after: Seconds that the endpoint asks its callers to wait.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class CallError(ReportsError):
         return said
 
     def report(self) -> ErrorReport:
-        """The error as it is written into results."""
+        """The error in the form of results."""
         return ErrorReport(
             kind=self.kind,
             message=str(self),
@@ -155,7 +155,7 @@ class AnswerRefused(CallError):
 
 
 class AnswerTruncated(CallError):
-    """The answer was cut at the token limit, also with the larger limit."""
+    """The answer was cut at the token limit, and again at the larger limit."""
 
 
 class AnswerUnusable(CallError):
@@ -175,13 +175,13 @@ class BudgetExhausted(CallError):
 
 
 class NotNeeded(CallError):
-    """Another branch has answered, and one is enough; this call was not made or was given up."""
+    """Another branch has answered and one is enough; this call was cancelled or never made."""
 
     reach = "not_started"
 
 
 class FatalCallError(CallError):
-    """No further call can succeed; the batch ends and keeps what is paid."""
+    """No further call can succeed; the batch ends and keeps the paid answers."""
 
     reach = "fatal"
 
@@ -203,7 +203,7 @@ class CertificateRefused(FatalCallError):
 
 
 class NotAnEndpoint(FatalCallError):
-    """Something else than an OpenAI-compatible endpoint answers at this address."""
+    """The server at this address is no OpenAI-compatible endpoint."""
 
 
 class RetryLater(FatalCallError):
@@ -211,7 +211,7 @@ class RetryLater(FatalCallError):
 
 
 class EndpointDown(FatalCallError):
-    """The endpoint does not answer anyone: first contact failed or five items failed in a row."""
+    """The endpoint is down: the first contact failed, or five items in a row."""
 
 
 class FormatFailed(ReportsError):
@@ -223,14 +223,14 @@ class HeldBack(ReportsError):
 
 
 class ShardFailed(ReportsError):
-    """The part of a batch that a report belongs to was not run to its end."""
+    """The shard that a report belongs to did not finish."""
 
 
 class ShardStopped(ReportsError):
-    """Something fatal stopped a part of the batch, and so the batch.
+    """A fatal error stopped a shard, and so the batch.
 
     Args:
-        why: The error as that part has written it down.
+        why: The error that the shard recorded.
     """
 
     reach = "fatal"
@@ -240,12 +240,12 @@ class ShardStopped(ReportsError):
         self._why = why
 
     def report(self) -> ErrorReport:
-        """The error as it is written into results."""
+        """The error in the form of results."""
         return self._why
 
 
 class Undecided(ReportsError):
-    """Nobody decided in time whether the finished reports may be published."""
+    """Nobody approved or rejected the finished reports in time."""
 
 
 class Interrupted(ReportsError):
@@ -255,10 +255,10 @@ class Interrupted(ReportsError):
 
 
 class StorageError(ReportsError):
-    """Answers or reports can no longer be kept; the batch ends."""
+    """Answers or reports can no longer be saved; the batch ends."""
 
     reach = "fatal"
 
 
 class StorageFull(StorageError):
-    """No space is left where answers or reports are kept."""
+    """The disk or bucket that holds answers or reports is full."""

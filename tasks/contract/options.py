@@ -1,4 +1,8 @@
-"""What a person chooses for one batch, field by field as the form shows it."""
+"""The options of a run, field by field as the form shows them.
+
+Here: options, with their bounds and help. Not here: topics, rounds and threshold (`requests`),
+settings of the machine (`settings`).
+"""
 
 from __future__ import annotations
 
@@ -20,14 +24,14 @@ from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
 
 
 def checked_pages_url(value: str | None) -> str | None:
-    """Refuse an address that a browser could not open or that is no plain one."""
+    """Refuse an address that a browser cannot open, or that holds markup."""
     if value is not None and not re.fullmatch(r"https?://[^\s<>()\[\]\"'`\\]+", value):
-        raise ValueError("not a web address; give one as https://reports.example.com")
+        raise ValueError("this is no web address; give one like https://reports.example.com")
     return value
 
 
 class Fallback(Record):
-    """Where to ask when what comes before can no longer serve."""
+    """A model, and an endpoint, to ask when those before it fail for good."""
 
     model_config = ConfigDict(json_schema_extra=form())
 
@@ -38,7 +42,7 @@ class Fallback(Record):
 
 
 class CallOptions(Record):
-    """How a run calls models, and where it keeps what they answer; shared by all flows."""
+    """How a run calls models and stores their answers; shared by all flows."""
 
     model_config = ConfigDict(json_schema_extra=form())
 
@@ -46,78 +50,80 @@ class CallOptions(Record):
         default=REPORT_CALLS_AT_ONCE,
         ge=CALLS_AT_ONCE.least,
         le=CALLS_AT_ONCE.most,
-        description="LLM calls under way at once, at most.",
+        description="LLM calls at the same time, at most.",
     )
     budget_usd: Usd | None = Field(
         default=None,
         title="Budget (USD)",
-        description="US dollars this run may spend, at most; checked before each call."
-        " Empty: no limit.",
+        description="US dollars that this run may spend; checked before each call. Empty: no"
+        " limit.",
     )
     deadline_s: float = Field(
         default=120,
         title="Deadline (seconds)",
         gt=0,
         le=3600,
-        description="Seconds one LLM call may take, retries included.",
+        description="Seconds that one LLM call may take, retries included.",
     )
     max_output_tokens: int = Field(
         default=16_000,
         ge=ANSWER_TOKENS.least,
         le=ANSWER_TOKENS.most,
-        description="Tokens one answer may have, reasoning included; a call's worst case is"
-        " priced with it.",
+        description="Tokens that one answer may have, reasoning included; the highest cost of a"
+        " call is computed from it.",
     )
     temperature: float | None = Field(
         default=None,
         ge=TEMPERATURES.least,
         le=TEMPERATURES.most,
-        description="Sampling temperature. Empty: not sent, the model's own default.",
+        description="Sampling temperature. Empty: none is sent, and the model's own default"
+        " applies.",
     )
     requests_per_minute: int | None = Field(
-        default=None, ge=1, description="Limit of the account, if it has one. Empty: none."
+        default=None, ge=1, description="The account's limit. Empty: none."
     )
     tokens_per_minute: int | None = Field(
-        default=None, ge=1, description="Limit of the account, if it has one. Empty: none."
+        default=None, ge=1, description="The account's limit. Empty: none."
     )
     prices: dict[str, Price] = Field(
         default={},
-        description="Prices by model name, for local models or contracts; they go before the"
+        description="Prices by model name, for local models or contracts; they replace those of the"
         " price list.",
     )
     fallbacks: tuple[Fallback, ...] = Field(
         default=(),
-        description="Other models or endpoints, in order, for when one can no longer serve: key"
+        description="Other models or endpoints, asked in this order when one fails for good: key"
         " rejected, quota used up, model gone, endpoint down.",
     )
     store: str | None = Field(
         default=None,
-        description="Where paid answers are kept: a folder or s3://bucket/prefix. Empty: the"
+        description="The store of paid answers: a folder or s3://bucket/prefix. Empty: the"
         " machine's own store.",
     )
     store_days: float | None = Field(
-        default=None, gt=0, description="Answers older than this many days are asked for again."
+        default=None, gt=0, description="Answers older than this number of days are bought again."
     )
     store_mb: int | None = Field(
         default=None,
         title="Store MB",
         ge=1,
-        description="Size the store may have in megabytes; the oldest answers go first.",
+        description="Largest size of the store in megabytes; the oldest answers are removed first.",
     )
     refresh: bool = Field(
-        default=False, description="Ask for every answer anew, once, and keep the new ones."
+        default=False,
+        description="Ignore stored answers: ask for each again, once, and store the new one.",
     )
 
     @field_validator("*", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object, info: ValidationInfo) -> object:
-        """A field left empty in a form has its default."""
+        """Give a field that a form leaves empty its default."""
         field = cls.model_fields[info.field_name or ""]
         return field.get_default(call_default_factory=True) if value == "" else value
 
 
 class Critic(Record):
-    """One member of a panel of critics, who judges drafts from one point of view."""
+    """One member of a panel of critics; judges drafts from one point of view."""
 
     model_config = ConfigDict(json_schema_extra=form())
 
@@ -129,7 +135,7 @@ class Critic(Record):
     focus: str = Field(
         min_length=1,
         max_length=5000,
-        description="What this critic judges, in plain words.",
+        description="The point of view of this critic, in plain words.",
     )
     model: str | None = Field(
         default=None,
@@ -151,8 +157,8 @@ class Critic(Record):
 class ReportOptions(CallOptions):
     """Everything about a batch of reports beyond topics, rounds, threshold, model and output.
 
-    Fields in `IN_PROMPT` reach the model and so decide which earlier answers fit; the others only
-    steer how a run goes and never cause an answer to be bought again.
+    Fields in `IN_PROMPT` reach the model: when one changes, answers are bought again. The others
+    only steer the run: stored answers stay valid.
     """
 
     model_config = ConfigDict(
@@ -197,8 +203,8 @@ class ReportOptions(CallOptions):
         default=1,
         ge=1,
         le=10,
-        description="Independent first drafts of each report; a judge picks the one to refine."
-        " Each costs a call, and the judge one for each.",
+        description="Independent first drafts of each report; a judge picks one to refine."
+        " Each draft costs two calls: one to write it, one to judge it.",
     )
     judge_model: str | None = Field(
         default=None, description="Model that picks among candidates. Empty: the batch's model."
@@ -206,17 +212,17 @@ class ReportOptions(CallOptions):
     critics: tuple[Critic, ...] = Field(
         default=(),
         max_length=20,
-        description="A panel: each critic judges every draft from its own point of view, at the"
+        description="A panel: every critic judges each draft from its own point of view, at the"
         " same time. Empty: one critic judges all five criteria.",
     )
     critics_merge: Literal["mean", "median", "minimum", "weighted"] = Field(
-        default="mean", description="How the scores of a panel become the draft's score."
+        default="mean", description="How a panel's scores are combined into the draft's score."
     )
     plateau: int | None = Field(
         default=None,
         ge=ROUNDS.least,
         le=ROUNDS.most,
-        description="Stop after this many rounds without a better score. Empty: off.",
+        description="Stop after this number of rounds without a better score. Empty: off.",
     )
     language: str = Field(
         default="English", min_length=1, max_length=100, description="Language of the reports."
@@ -225,18 +231,20 @@ class ReportOptions(CallOptions):
         default="informed readers who are not specialists",
         min_length=1,
         max_length=500,
-        description="Who the reports are for.",
+        description="The readers of the reports.",
     )
     length_words: int = Field(
-        default=1200, ge=100, le=10_000, description="Length of a report to aim at, in words."
+        default=1200, ge=100, le=10_000, description="Length of a report to aim for, in words."
     )
     house_style: str = Field(
         default="",
         max_length=10_000,
-        description="Rules of style that every report must follow, in plain words.",
+        description="Rules of style for every report, in plain words.",
     )
     templates: str | None = Field(
-        default=None, description="Folder whose templates replace the packaged ones, by name."
+        default=None,
+        description="Folder of your own templates; each replaces the packaged one of the same"
+        " name.",
     )
     formats: tuple[Format, ...] = Field(
         default=(),
@@ -246,8 +254,8 @@ class ReportOptions(CallOptions):
 
     approval: bool = Field(
         default=False,
-        description="Hold the finished reports until a person has decided on them in the Prefect"
-        " UI: approve, reject, or refine further.",
+        description="Publish finished reports only after a person has decided on them in the"
+        " Prefect UI: approve, reject, or refine further.",
     )
     approval_days: float = Field(
         default=7, gt=0, le=365, description="Days to wait for that decision."
@@ -263,13 +271,14 @@ class ReportOptions(CallOptions):
         default=1,
         ge=1,
         le=1000,
-        description="Parts that the batch is split into, each run by a worker of its own, on this"
-        " machine or others; store and output must be where all of them reach. 1: not split.",
+        description="Number of parts into which the batch is split. A worker of its own runs each,"
+        " on this machine or others; all need access to store and output. 1: the batch is not"
+        " split.",
     )
     shard_deployment: str = Field(
         default="report-shard/on-demand",
         pattern=r"^[^/]+/[^/]+$",
-        description="Deployment that runs the parts, as flow name/deployment name.",
+        description="Deployment that runs the parts, as flow-name/deployment-name.",
     )
 
     @field_validator("pages_url")
@@ -296,12 +305,16 @@ class ReportOptions(CallOptions):
         return critics
 
     def calls_a_topic(self, iterations: int) -> int:
-        """Calls that a topic takes, should it need every round of critique."""
+        """Calls for one topic that needs every round of critique."""
         first = self.candidates + (self.candidates if self.candidates > 1 else 0)
         return first + iterations * max(1, len(self.critics)) + iterations - 1 + 1
 
     def models(self, model: str) -> dict[str, str]:
-        """The model of each step, given the batch's."""
+        """The model of each step.
+
+        Args:
+            model: The batch's model, for steps that have none of their own.
+        """
         if model == OFFLINE:
             return dict.fromkeys(("draft", "critique", "revise", "summary", "judge"), OFFLINE)
         writer = self.writer_model or model

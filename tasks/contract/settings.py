@@ -1,6 +1,6 @@
-"""What the environment decides: credentials, the address of the endpoint, where answers are kept.
+"""Settings from the environment: credentials, the address of the endpoint, the store of answers.
 
-Values a person chooses for one batch are in `ReportOptions`, not here.
+Here: settings of this process. Not here: what a person chooses for one batch (`options`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from prefect_llm_reports.tasks.contract.records import Price
 class Settings(BaseSettings):
     """Settings of this process, read from the environment.
 
-    Each is `LLM_REPORTS_` and the field's name in capitals, but for the two that every
-    OpenAI-compatible client shares: `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
+    Each is called `LLM_REPORTS_` and the field's name in capitals. Two have the names that every
+    OpenAI-compatible client uses: `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
     """
 
     model_config = SettingsConfigDict(env_prefix="LLM_REPORTS_", populate_by_name=True)
@@ -33,11 +33,11 @@ class Settings(BaseSettings):
     )
     store: str = Field(
         default="~/.local/share/llm-reports/answers",
-        description="Where paid answers are kept: a folder or s3://bucket/prefix.",
+        description="The store of paid answers: a folder or s3://bucket/prefix.",
     )
     allow_http: bool = Field(
         default=False,
-        description="Permit http:// to endpoints on other machines; keys then travel in clear.",
+        description="Allow http:// to endpoints on other machines; keys then travel unencrypted.",
     )
     prices: dict[str, Price] = Field(
         default={},
@@ -49,10 +49,14 @@ class Settings(BaseSettings):
         description="Web address at which the output folder is served, for links in the UI.",
     )
     lease_s: float = Field(
-        default=60, gt=0, description="Seconds after which a dead owner's lock on S3 is free again."
+        default=60,
+        gt=0,
+        description="Seconds after which the lock of a dead process on S3 expires.",
     )
     backoff_s: float = Field(
-        default=1.0, ge=0, description="Longest wait before the second attempt; doubles after it."
+        default=1.0,
+        ge=0,
+        description="Longest wait in seconds before the second attempt; it doubles with each.",
     )
 
     @field_validator("pages_url")
@@ -62,36 +66,39 @@ class Settings(BaseSettings):
 
 
 def checked_base_url(url: str, *, allow_http: bool = False) -> str:
-    """Return the endpoint's address without a trailing slash, or say what is wrong with it.
+    """Check an endpoint's address.
 
     Args:
-        url: Address that `/chat/completions` is appended to.
-        allow_http: Permit http to other machines than this one.
+        url: The address to which `/chat/completions` is added.
+        allow_http: Allow http to other machines.
+
+    Returns:
+        The address without a trailing slash.
 
     Raises:
-        BadInput: Not https (or http on loopback), no host, or credentials inside.
+        BadInput: It is not https (or http on loopback), or has no host, or holds credentials.
     """
     parts = urlsplit(url.strip())
     host = parts.hostname or ""
     if parts.username or parts.password:
         raise BadInput(
-            f"base URL of {host}: holds credentials; put the key into OPENAI_API_KEY or a block"
+            f"base URL of {host}: it holds credentials; put the key into OPENAI_API_KEY or a block"
         )
     if parts.scheme not in ("http", "https") or not host:
         raise BadInput(
-            f"base URL {url!r}: not an http(s) address; give one as https://api.example.com/v1"
+            f"base URL {url!r}: this is no http(s) address; give one like https://api.example.com/v1"
         )
     loopback = host == "localhost" or host.startswith("127.") or host == "::1"
     if parts.scheme == "http" and not loopback and not allow_http:
         raise BadInput(
-            f"base URL {url!r}: http would send the key and topics in clear;"
+            f"base URL {url!r}: http would send the key and the topics unencrypted;"
             " use https, or set LLM_REPORTS_ALLOW_HTTP=true"
         )
     return url.strip().rstrip("/")
 
 
 def store_location(chosen: str | None, settings: Settings) -> str:
-    """Where answers are kept: the batch's choice, else the environment's.
+    """The location of the store: the batch's choice, else the environment's.
 
     Args:
         chosen: The batch's choice; None or empty: none.

@@ -57,7 +57,7 @@ class LLMEndpoint(Block):
     allow_http: bool = Field(
         default=False,
         title="Allow http",
-        description="Permit http to another machine; key and topics then travel in clear.",
+        description="Allow http to another machine; key and topics then travel unencrypted.",
     )
     requests_per_minute: int | None = Field(
         default=None, ge=1, description="The account's limit. Empty: none."

@@ -1,4 +1,4 @@
-"""Places that files are kept in: a folder or a bucket, by one interface.
+"""Places that hold files, a folder or a bucket, behind one interface.
 
 Here: whole writes, publication of a directory, listing, write probes. Not here: what the files
 mean (`results`), paid answers (`answers`).

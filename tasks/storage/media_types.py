@@ -1,4 +1,4 @@
-"""What a file is, said by the ending of its name, to S3 and to browsers."""
+"""The media type of a file by the ending of its name, for S3 and for browsers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BY_NAME = {"SHA256SUMS": "text/plain; charset=utf-8"}
 
 
 def media_type(name: str) -> str:
-    """The Content-Type of a file; unknown endings are plain bytes.
+    """The Content-Type of a file; `application/octet-stream` for unknown endings.
 
     Args:
         name: The file's name, with or without folders.

@@ -1,7 +1,7 @@
-"""Places that files are kept in: a local folder, or a prefix of an S3 bucket.
+"""Places that hold files: the interface, and the local folder.
 
-A place writes whole files atomically and publishes whole directories; it knows nothing of reports
-or answers. The calls block: use them from a worker thread.
+A place writes whole files atomically and publishes whole directories. The calls block: use them
+from a worker thread. Here: folders. Not here: buckets (`s3`), and reports or answers in them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
 logger = logging.getLogger(__name__)
 
 ABANDONED_S = 3600
-"""Seconds after which what a killed writer left behind is nobody's any more."""
+"""Age in seconds from which the leftovers of a killed writer are removed."""
 
 _LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{8}\.partial\Z|\.probe-[0-9a-f]{8}\Z")
 
 
 class Place(Protocol):
-    """Where files are kept, by names relative to it with `/` between parts."""
+    """Holds files by names that are relative to it, with `/` between parts."""
 
     where: str
     on_network: bool
@@ -48,7 +48,7 @@ class Place(Protocol):
         ...
 
     def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
-        """Names of the files and folders directly in a folder; `hidden`: dot files as well."""
+        """Names of the files and folders directly in a folder; `hidden` adds dot files."""
         ...
 
     def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
@@ -57,12 +57,12 @@ class Place(Protocol):
         A folder that already holds `last` is complete and stays as it is.
 
         Returns:
-            Whether the folder's files are these; False: it was complete before.
+            True: the folder now holds these files. False: it was complete before.
         """
         ...
 
     def sweep(self, folder: str = "") -> int:
-        """Remove what killed writers left directly in a folder; the number of things removed."""
+        """Remove the leftovers of killed writers directly in a folder, and return their number."""
         ...
 
     def path(self, name: str) -> str:
@@ -79,8 +79,8 @@ class Place(Protocol):
 
 
 @contextmanager
-def _said_clearly(doing: str) -> Generator[None]:
-    """Turn an operating system's error into one that says what to do."""
+def _explained(doing: str) -> Generator[None]:
+    """Turn an error of the operating system into ours, which names the next action."""
     try:
         yield
     except OSError as error:
@@ -90,7 +90,7 @@ def _said_clearly(doing: str) -> Generator[None]:
                 f"disk full while {doing}; make room and run the same command again"
             ) from error
         raise StorageError(
-            f"{doing} failed: {reason}; mend it and run the same command again"
+            f"{doing} failed: {reason}; correct this and run the same command again"
         ) from error
 
 
@@ -118,13 +118,13 @@ def _write_synced(path: Path, body: bytes, mode: int) -> None:
 
 
 def _claim(handle: int) -> None:
-    """Show other processes that somebody still works here; ends with the process."""
-    with suppress(OSError):  # a file system without locks: then nothing is swept there either
+    """Lock a file that is being written; the lock ends with the process."""
+    with suppress(OSError):  # without locks nothing is swept either
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def _remove_abandoned(path: Path) -> bool:
-    """Remove a file or a staged folder that nobody has claimed or touched for long."""
+    """Remove an old file or staged folder that no process has locked."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -154,8 +154,8 @@ class LocalPlace:
     """A folder on this machine; files are fsynced and renamed into place.
 
     Args:
-        folder: The folder; made when first written to.
-        private: Files are for this user only: 0600 in 0700 folders.
+        folder: The folder; the first write creates it.
+        private: Only this user may read the files: 0600 in 0700 folders.
     """
 
     on_network = False
@@ -172,7 +172,7 @@ class LocalPlace:
 
     def read(self, name: str) -> bytes | None:
         """The file's bytes; None when there is no such file."""
-        with _said_clearly(f"reading {self.path(name)}"):
+        with _explained(f"reading {self.path(name)}"):
             try:
                 return (self.folder / name).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
@@ -181,7 +181,7 @@ class LocalPlace:
     def write(self, name: str, body: bytes) -> None:
         """Write a file: temporary name, fsync, rename, fsync of the folder."""
         path = self.folder / name
-        with _said_clearly(f"writing {path}"):
+        with _explained(f"writing {path}"):
             self._make(path.parent)
             partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
             handle = None
@@ -191,7 +191,7 @@ class LocalPlace:
                 _fill(handle, body)
                 partial.replace(path)
             except BaseException:
-                self._made.discard(path.parent)  # it may be gone
+                self._made.discard(path.parent)  # another program may have removed it
                 with suppress(OSError):
                     partial.unlink()
                 raise
@@ -203,7 +203,7 @@ class LocalPlace:
     def remove(self, name: str) -> None:
         """Remove a file, or an empty folder; a missing one is fine."""
         path = self.folder / name
-        with _said_clearly(f"removing {path}"), suppress(FileNotFoundError):
+        with _explained(f"removing {path}"), suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
                 self._made.discard(path)
@@ -211,8 +211,8 @@ class LocalPlace:
                 path.unlink()
 
     def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
-        """Names directly in a folder, sorted; dot files only if asked for."""
-        with _said_clearly(f"listing {self.path(folder)}"):
+        """Names directly in a folder, sorted; `hidden` adds dot files."""
+        with _explained(f"listing {self.path(folder)}"):
             try:
                 with os.scandir(self.folder / folder) as entries:
                     return sorted(e.name for e in entries if hidden or not e.name.startswith("."))
@@ -220,10 +220,10 @@ class LocalPlace:
                 return []
 
     def sweep(self, folder: str = "") -> int:
-        """Remove what killed writers left directly in a folder.
+        """Remove the leftovers of killed writers directly in a folder, and return their number.
 
-        A living writer holds a lock on what it stages, also while it is suspended; where the file
-        system has no locks, nothing is removed.
+        A living writer locks the files it stages, even while it is suspended. On a file system
+        without locks nothing is removed.
         """
         left = [n for n in self.names(folder, hidden=True) if _LEFT_BEHIND.match(n)]
         return sum(_remove_abandoned(self.folder / folder / name) for name in left)
@@ -231,7 +231,7 @@ class LocalPlace:
     def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
         """Stage the folder beside its place, fsync everything, and rename it as a whole."""
         target = self.folder / folder
-        with _said_clearly(f"publishing {target}"):
+        with _explained(f"publishing {target}"):
             if (target / last).exists():
                 return False
             self._make(target.parent)
@@ -256,7 +256,7 @@ class LocalPlace:
 
     @staticmethod
     def _put_in_place(staged: Path, target: Path, last: str) -> bool:
-        """Rename the folder; one that another process has completed meanwhile stays."""
+        """Rename the folder; a folder that another process has completed meanwhile stays."""
         try:
             staged.rename(target)
         except OSError:
@@ -264,10 +264,10 @@ class LocalPlace:
                 return False
             if not target.exists():
                 raise
-            # Whole folders appear at once: this one was left by another program.
+            # We rename whole folders into place, so another program left this one.
             aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
             target.rename(aside)
-            if (aside / last).exists():  # or completed after the look at it
+            if (aside / last).exists():  # another process completed it meanwhile
                 aside.rename(target)
                 return False
             staged.rename(target)
@@ -280,7 +280,7 @@ class LocalPlace:
             self.write(name, b"probe")
             self.remove(name)
         except StorageError as error:
-            raise BadInput(f"{self.where}: not writable: {error}") from error
+            raise BadInput(f"{self.where} is not writable: {error}") from error
 
     def _make(self, folder: Path) -> None:
         if folder in self._made:
@@ -298,11 +298,11 @@ class LocalPlace:
 
 
 def open_place(location: str, *, private: bool = False) -> Place:
-    """The place a location names.
+    """Open the place that a location names.
 
     Args:
         location: A folder, `s3://bucket/prefix`, or `s3-bucket/NAME` for a saved block.
-        private: Files are for this user only; in S3 the bucket's own rules hold.
+        private: Only this user may read the files; in S3 the bucket's own rules apply.
 
     Raises:
         BadInput: It names no bucket, or no saved block.

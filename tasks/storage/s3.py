@@ -1,7 +1,8 @@
-"""Files and leases in an S3 bucket, through prefect-aws; its only importer.
+"""Files in an S3 bucket, through prefect-aws, which only this module imports.
 
 Credentials come from boto's own chain for `s3://bucket/prefix`, or from a saved `S3Bucket` block
-for `s3-bucket/NAME`. Any S3-compatible server works that knows conditional writes.
+for `s3-bucket/NAME`. The server must support conditional writes. Here: buckets as places, and the
+conditional writes that leases need. Not here: folders (`places`), leases (`answers.leases`).
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ CLIENT_CONFIG: dict[str, Any] = {
     "retries": {"mode": "standard", "max_attempts": 4},
     "max_pool_connections": 32,
 }
-"""A server that hangs fails in minutes without these; a slow-down is retried by boto."""
+"""Without these a server that hangs fails after minutes. Boto retries slow-downs."""
 
 UPLOADS = 16
-"""Uploads at once, of all reports of a run together."""
+"""Uploads at the same time, for all reports of a run together."""
 
 MARKER_ATTEMPTS = 3
-"""A server may turn away two writers of one object that arrive together (409): try again."""
+"""A server may refuse two writers of one object at the same time (409); try again."""
 
 logger = logging.getLogger(__name__)
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -48,8 +49,8 @@ def error_code(error: ClientError) -> str:
 
 
 @contextmanager
-def said_clearly(doing: str) -> Generator[None]:
-    """Turn boto's errors into ours, which say what to do."""
+def explained(doing: str) -> Generator[None]:
+    """Turn boto's errors into ours, which name the next action."""
     try:
         yield
     except ClientError as error:
@@ -73,7 +74,7 @@ class S3Place:
     """A prefix of a bucket.
 
     Args:
-        client: An S3 client of boto3; it is used by several threads.
+        client: An S3 client of boto3; several threads use it.
         bucket: The bucket's name.
         prefix: Prefix of all names, without a slash at its ends; may be empty.
     """
@@ -96,7 +97,7 @@ class S3Place:
         found = self._opened(name)
         if found is None:
             return None
-        with said_clearly(f"reading {self.path(name)}"):
+        with explained(f"reading {self.path(name)}"):
             return found["Body"].read()
 
     def read_bounded(self, name: str, most: int) -> bytes | int | None:
@@ -112,13 +113,13 @@ class S3Place:
         found = self._opened(name)
         if found is None:
             return None
-        with said_clearly(f"reading {self.path(name)}"), closing(found["Body"]) as body:
+        with explained(f"reading {self.path(name)}"), closing(found["Body"]) as body:
             size: int = found["ContentLength"]
             return size if size > most else body.read()
 
     def _opened(self, name: str) -> Any:
         """The server's answer with the object's body still to be read; None: no such object."""
-        with said_clearly(f"reading {self.path(name)}"):
+        with explained(f"reading {self.path(name)}"):
             try:
                 return self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
             except ClientError as error:
@@ -128,19 +129,19 @@ class S3Place:
 
     def write(self, name: str, body: bytes) -> None:
         """Write a whole object."""
-        with said_clearly(f"writing {self.path(name)}"):
+        with explained(f"writing {self.path(name)}"):
             self._put(name, body)
 
     def remove(self, name: str) -> None:
-        """Remove an object; a missing one is fine, and folders are not there once empty."""
-        with said_clearly(f"removing {self.path(name)}"):
+        """Remove an object; a missing one is fine, and an empty folder does not exist in S3."""
+        with explained(f"removing {self.path(name)}"):
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
 
     def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
-        """Names directly in a folder, sorted; those that begin with a dot only if asked for."""
+        """Names directly in a folder, sorted; `hidden` adds those that begin with a dot."""
         at = f"{self.prefix}{folder}/" if folder else self.prefix
         found: set[str] = set()
-        with said_clearly(f"listing {self.path(folder)}"):
+        with explained(f"listing {self.path(folder)}"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=at, Delimiter="/"
             )
@@ -150,13 +151,13 @@ class S3Place:
         return sorted(name for name in found if name and (hidden or not name.startswith(".")))
 
     def sweep(self, folder: str = "") -> int:
-        """Nothing is staged in a bucket: an object appears whole, or not at all."""
+        """Remove nothing: an object appears in a bucket whole, or not at all."""
         del folder
         return 0
 
     def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
-        """Upload the others side by side, then `last`, if nobody else has by then."""
-        with said_clearly(f"publishing {self.path(folder)}"):
+        """Upload the other files in parallel, then `last`, unless another writer was faster."""
+        with explained(f"publishing {self.path(folder)}"):
             if self.age(f"{folder}/{last}"):
                 return False
             uploads = [
@@ -173,8 +174,8 @@ class S3Place:
                 if self.age(f"{folder}/{last}"):
                     return False
         raise StorageError(
-            f"publishing {self.path(folder)} failed: others write {last} at the same time and none"
-            " gets through; run the same command again"
+            f"publishing {self.path(folder)} failed: several processes write {last} at the same"
+            " time; run the same command again"
         )
 
     def probe(self) -> None:
@@ -184,19 +185,19 @@ class S3Place:
             self.write(name, b"probe")
             self.remove(name)
         except StorageError as error:
-            raise BadInput(f"{self.where}: not writable: {error}") from error
+            raise BadInput(f"{self.where} is not writable: {error}") from error
 
     def create(self, name: str, body: bytes) -> str | None:
-        """Write an object that is not there yet; its tag, or None when somebody was faster."""
+        """Write a new object and return its tag; None when it exists already."""
         return self._conditionally(name, body, IfNoneMatch="*")
 
     def replace(self, name: str, body: bytes, tag: str) -> str | None:
-        """Write an object anew if it still has this tag; the new tag, or None."""
+        """Replace an object that still has this tag and return the new tag; None otherwise."""
         return self._conditionally(name, body, IfMatch=tag)
 
     def age(self, name: str) -> tuple[str, float] | None:
-        """An object's tag and its age in seconds by the server's clock; None: no such object."""
-        with said_clearly(f"looking at {self.path(name)}"):
+        """An object's tag, and its age in seconds by the server's clock; None: no such object."""
+        with explained(f"looking at {self.path(name)}"):
             try:
                 found = self.client.head_object(Bucket=self.bucket, Key=self.prefix + name)
             except ClientError as error:
@@ -207,7 +208,7 @@ class S3Place:
         return found["ETag"], (now - found["LastModified"]).total_seconds()
 
     def _conditionally(self, name: str, body: bytes, **condition: str) -> str | None:
-        with said_clearly(f"writing {self.path(name)}"):
+        with explained(f"writing {self.path(name)}"):
             try:
                 return self._put(name, body, **condition)["ETag"]
             except ClientError as error:
@@ -226,7 +227,7 @@ class S3Place:
 
 
 def open_s3(location: str) -> S3Place:
-    """The place that `s3://bucket/prefix` or `s3-bucket/NAME` names.
+    """Open the place that `s3://bucket/prefix` or `s3-bucket/NAME` names.
 
     Raises:
         BadInput: The address names no bucket, or there is no such block.
@@ -245,12 +246,12 @@ def open_s3(location: str) -> S3Place:
         return S3Place(_client(block.credentials), block.bucket_name, folder)
     bucket, _, prefix = location.removeprefix(S3_ADDRESS).partition("/")
     if not bucket:
-        raise BadInput(f"{location}: no bucket; give s3://bucket/prefix")
+        raise BadInput(f"{location} names no bucket; give s3://bucket/prefix")
     return S3Place(_client(AwsCredentials()), bucket, prefix.strip("/"))
 
 
 def _client(credentials: Any) -> Any:
-    """An S3 client with bounded waits, where the block does not set its own."""
+    """An S3 client whose waits are bounded, unless the block sets its own bounds."""
     parameters: AwsClientParameters = credentials.aws_client_parameters
     bounded = parameters.model_copy(
         update={"config": {**CLIENT_CONFIG, **(parameters.config or {})}}

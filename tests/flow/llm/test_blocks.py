@@ -103,7 +103,7 @@ def test_an_endpoint_block_shows_no_key_and_checks_its_address() -> None:
     assert "sk-hidden" not in f"{block!r} {block} {block.model_dump_json()} {block.endpoint()!r}"
     with pytest.raises((ValidationError, BadInput)):
         LLMEndpoint(base_url="https://user:pass@example.com/v1")
-    with pytest.raises(BadInput, match="in clear"):
+    with pytest.raises(BadInput, match="unencrypted"):
         LLMEndpoint(base_url="http://example.com/v1").endpoint()
     assert LLMEndpoint(base_url="http://example.com/v1", allow_http=True).endpoint()
 
