@@ -118,7 +118,7 @@ class Form:
         if self.model is None:
             misfits = sorted(
                 cast("list[Misfit]", list(self._validator.iter_errors(found))),  # pyright: ignore[reportUnknownMemberType]
-                key=lambda misfit: list(map(str, misfit.absolute_path)),
+                key=_place,
             )
             return [_said([*m.absolute_path], shown(m.message, 120)) for m in misfits]
         try:
@@ -133,6 +133,10 @@ class Form:
     @cached_property
     def _validator(self) -> Draft202012Validator:
         return Draft202012Validator(self.declared)
+
+
+def _place(misfit: Misfit) -> list[str]:
+    return list(map(str, misfit.absolute_path))
 
 
 def _said(path: list[Any], message: str) -> str:

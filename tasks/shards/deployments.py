@@ -28,8 +28,6 @@ from prefect_llm_reports.tasks.shards.workers import LOOK_S, Try, end_of
 
 PAGE = 200
 """Flow runs that the API returns at once, at most."""
-WAITING_S = 60.0
-"""Seconds without a free worker after which that is said."""
 
 
 class DeploymentWorkers:

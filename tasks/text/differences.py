@@ -26,7 +26,6 @@ _WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
 _UNSPACED = re.compile(f"[{_WIDE}]")
 _WORD = re.compile(r"\S+\s*")
 _ANY_WORD = re.compile(rf"[{_WIDE}]\s*|[^\s{_WIDE}]+\s*")
-_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 

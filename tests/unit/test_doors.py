@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -162,6 +163,18 @@ def test_tests_mirror_the_rooms(kind: str) -> None:
         )
     ]
     assert strays == []
+
+
+def test_every_name_that_is_allowed_to_be_unused_is_there() -> None:
+    """The allowlist of vulture names nothing that is gone, and says of each name who uses it."""
+    allowed = (ROOT / "tests/vulture_allowlist.py").read_text().partition('"""\n\n')[2]
+    code = "\n".join(path.read_text() for path in [*SOURCES, *ROOT.glob("deployments/*.py")])
+    there = set(re.findall(r"\w+", code))
+    for group in allowed.strip().split("\n\n"):
+        reason, *names = group.splitlines()
+        assert reason.startswith("# ")
+        assert names
+        assert {name.removeprefix("_.") for name in names} - there == set()
 
 
 def test_all_packages_are_installed() -> None:
