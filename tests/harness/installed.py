@@ -117,8 +117,9 @@ def install(built: Path, folder: Path) -> Installed:
 def install_beside_ours(folder: Path, *what: str | Path) -> Installed:
     """Install the project alone in a new environment; the rest comes from the tests' environment.
 
-    It takes seconds, not half a minute. The project itself is not found in the tests' environment,
-    because a path file does not read the path files of the folder that it names.
+    It takes seconds, not half a minute. Beside our program it has `prefect`. The project itself is
+    not found in the tests' environment, because a path file does not read the path files of the
+    folder that it names.
 
     Args:
         folder: The virtual environment that is made.
@@ -127,6 +128,9 @@ def install_beside_ours(folder: Path, *what: str | Path) -> Installed:
     made = new_environment(folder)
     [ours] = {path for path in map(Path, sys.path) if (path / "prefect").is_dir()}
     (made.packages / "of-the-tests.pth").write_text(f"{ours}\n")
-    into = ("--no-deps", "--python", made.program("python"))
+    python, prefect = made.program("python"), made.program("prefect")
+    prefect.write_text(f"#!{python}\nimport sys\nfrom prefect.cli import app\nsys.exit(app())\n")
+    prefect.chmod(0o755)
+    into = ("--no-deps", "--python", python)
     run(UV, "pip", "install", *into, *what, cwd=folder.parent)
     return made

@@ -2,6 +2,7 @@
 
 The built wheel is installed in an environment of its own, and the commands are those that a user
 types in the project's folder. The project has files that are called like modules of this one.
+`test_packaging.py` installs the wheel with its dependencies.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.harness.installed import Installed, build, checkout, install, run, users_environment
+from tests.harness.installed import (
+    Installed,
+    build,
+    checkout,
+    install_beside_ours,
+    run,
+    users_environment,
+)
 from tests.harness.processes import end, kill_group, wait_until
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 
 THEIRS = ("reports", "branches", "shards", "worker_home", "cli", "deployments", "contract", "llm")
 """Modules of the user's project that are called like ours."""
@@ -167,7 +175,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The built wheel in an environment of its own, far from the checkout."""
     folder = tmp_path_factory.mktemp("installed")
     wheel = build("wheel", checkout(folder / "checkout"), folder / "dist")
-    return install(wheel, folder / "venv")
+    return install_beside_ours(folder / "venv", wheel)
 
 
 @pytest.fixture(scope="module", params=["with __init__.py", "without __init__.py"])

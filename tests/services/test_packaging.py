@@ -49,7 +49,7 @@ for name in ("ecs_template", "save_automations", "save_blocks", "schedules", "se
 print(SHIPPED, [d["name"] for d in definitions()])
 """
 """A program that imports the commands of `deployments/`, and prints what is deployed."""
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
