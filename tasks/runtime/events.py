@@ -94,7 +94,7 @@ def _replaced_sender(worker: Any) -> Generator[None]:
     try:
         yield
     finally:
-        if vars(worker).get("send") is ours:
+        if worker.send is ours:
             del worker.send
 
 

@@ -425,9 +425,10 @@ def test_served_deployments_are_the_same_and_start_runs(house: House) -> None:
         served = house.read()
         run_id = house.start(
             "report-batch/on-demand",
-            topics=["Tidal power"],
+            topics=["Log lines"],
             model="offline",
             output="served",
+            options=a_module_warns(house),
         )
         assert house.ended(run_id).state_name == "Completed"
         wait_for_the_modules_line(house, run_id)
