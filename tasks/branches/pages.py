@@ -16,11 +16,12 @@ from prefect_llm_reports.tasks.contract.branch_results import (
     BranchManifest,
 )
 from prefect_llm_reports.tasks.contract.calls import StepRecord
+from prefect_llm_reports.tasks.contract.money import cost_on_page
 from prefect_llm_reports.tasks.contract.records import MANIFEST, OFFLINE
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 from prefect_llm_reports.tasks.pages.page import page
 from prefect_llm_reports.tasks.pages.report import OFFLINE_BANNER, moment_text, score_text
-from prefect_llm_reports.tasks.pages.runs import STATUSES, cost_text, duration_text
+from prefect_llm_reports.tasks.pages.runs import STATUSES, duration_text
 from prefect_llm_reports.tasks.results.manifests import pretty_json, shared_fields
 
 
@@ -96,13 +97,13 @@ def branch_run_page(result: BranchBatchResult) -> str:
     dumped = result.model_dump(mode="json")
     for item in dumped["inquiries"]:
         cost = item["cost_usd"]
-        item["cost"] = cost_text(None if cost is None else Decimal(cost))
+        item["cost"] = cost_on_page(None if cost is None else Decimal(cost))
     values = {
         "result": dumped,
         "complete": sum(item.status == "complete" for item in result.inquiries),
         "started": moment_text(result.started),
         "duration": duration_text(result.duration_s),
-        "cost": cost_text(result.cost_usd),
+        "cost": cost_on_page(result.cost_usd),
         "calls": {name: f"{count:,}" for name, count in dumped["calls"].items()},
         "statuses": STATUSES,
         "banner": OFFLINE_BANNER if result.offline else "",

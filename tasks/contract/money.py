@@ -1,6 +1,6 @@
-"""US dollars as text in messages, logs and artifacts.
+"""US dollars as text: in messages and logs, in tables, on pages, in files for programs.
 
-Not here: prices (`llm.pricing`), the shorter form for readers of pages (`pages.runs`).
+Not here: prices (`llm.pricing`).
 """
 
 from __future__ import annotations
@@ -16,3 +16,20 @@ def usd_text(usd: Decimal) -> str:
 def cost_text(usd: Decimal | None) -> str:
     """What something cost; None: unknown, which is never nothing."""
     return "cost unknown" if usd is None else usd_text(usd)
+
+
+def cost_cell(usd: Decimal | None) -> str:
+    """A cost in a table whose column names the unit; None: `unknown`."""
+    return "unknown" if usd is None else f"{usd:.4f}"
+
+
+def cost_on_page(usd: Decimal | None) -> str:
+    """A cost on a page, in cents where they say enough: `$1.50`; None: `unknown`."""
+    if usd is None:
+        return "unknown"
+    return f"${usd:,.2f}" if usd == 0 or usd >= 1 else f"${usd:.4f}"
+
+
+def exact_cost(usd: Decimal | None) -> str:
+    """A cost for programs, with all digits; None: `unknown`."""
+    return "unknown" if usd is None else format(usd, "f")

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from prefect_llm_reports.tasks.contract.money import exact_cost
 from prefect_llm_reports.tasks.contract.reports import BatchResult, History, Refined
 from prefect_llm_reports.tasks.pages.page import page
 from prefect_llm_reports.tasks.templates.sandbox import Html
@@ -160,7 +161,7 @@ def topics_csv(result: BatchResult) -> str:
             "" if report.score is None else score_text(report.score),
             report.iterations,
             report.stop_reason or "",
-            "unknown" if report.cost_usd is None else format(report.cost_usd, "f"),
+            exact_cost(report.cost_usd),
             report.usage.input_tokens,
             report.usage.output_tokens,
             report.directory or "",

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
 
+from prefect_llm_reports.tasks.contract.money import cost_on_page
 from prefect_llm_reports.tasks.contract.records import ErrorReport
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ChangeCount, ReportResult
 from prefect_llm_reports.tasks.pages.page import page
@@ -67,7 +68,7 @@ def run_values(result: BatchResult) -> dict[str, Any]:
         "warnings": result.warnings,
         **counts,
         "total": len(result.reports),
-        "cost": cost_text(result.cost_usd),
+        "cost": cost_on_page(result.cost_usd),
         "calls_made": f"{calls.made:,}",
         "calls_cached": f"{calls.cached:,}",
         "calls_retried": f"{calls.retried:,}",
@@ -107,7 +108,7 @@ def _report(number: int, report: ReportResult) -> dict[str, Any]:
         "score_value": "" if report.score is None else f"{report.score:g}",
         "iterations": report.iterations,
         "stop_reason": (report.stop_reason or "").replace("_", " "),
-        "cost": cost_text(report.cost_usd),
+        "cost": cost_on_page(report.cost_usd),
         "cost_value": "" if report.cost_usd is None else format(report.cost_usd, "f"),
         "reason": report.error.message if report.error and not published else "",
         "reason_details": _details(report.error) if report.error and not published else "",
@@ -157,7 +158,7 @@ def _run(run: RunEntry) -> dict[str, Any]:
         else "not finished",
         "published": said if unknown or run.total is None else f"{said} of {run.total}",
         "published_value": "" if unknown else f"{run.published}",
-        "cost": cost_text(run.cost_usd),
+        "cost": cost_on_page(run.cost_usd),
         "cost_value": "" if run.cost_usd is None else format(run.cost_usd, "f"),
     }
 
@@ -168,13 +169,6 @@ def _begun(run: RunEntry) -> str:
         return re.sub(r"[^0-9]", "", run.run_id)[:14]
     known = run.started if run.started.tzinfo else run.started.replace(tzinfo=UTC)
     return f"{known.astimezone(UTC):%Y%m%d%H%M%S}"
-
-
-def cost_text(cost: Decimal | None) -> str:
-    """An amount of US dollars as people read it; unknown is never nothing."""
-    if cost is None:
-        return "unknown"
-    return f"${cost:,.2f}" if cost == 0 or cost >= 1 else f"${cost:.4f}"
 
 
 def duration_text(seconds: float) -> str:
