@@ -41,7 +41,7 @@ from prefect_llm_reports.tasks.runtime.context import of_a_deployment, report_ru
 from prefect_llm_reports.tasks.runtime.events import grouped_events
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner, as_is
 from prefect_llm_reports.tasks.runtime.states import report_state
-from prefect_llm_reports.tasks.shards.batch import ShardedRun, shards_of
+from prefect_llm_reports.tasks.shards.batch import SplitRun, shards_of
 
 Topics = Annotated[list[str | Topic], Lines("With guidance")]
 
@@ -105,10 +105,10 @@ async def report_batch(
     batch = await asyncio.to_thread(check_batch, request, settings, saved)
     async with grouped_events():
         if count := await shards_of(batch):
-            async with ShardedRun(batch, settings, count, request.endpoint).open() as run:
+            async with SplitRun.opened(batch, settings, count, request.endpoint) as run:
                 await run.gather(run_shard)
         else:
-            async with BatchRun(batch, settings).open() as run:
+            async with BatchRun.opened(batch, settings) as run:
                 refined = refine_report.map(batch.topics, unmapped(as_is(batch.plan)))
                 if batch.plan.options.approval:
                     refined = await run.approved(refined)

@@ -63,7 +63,7 @@ async def report_shard(
     )
     saved = await saved_endpoints(request.saved_endpoints)
     batch = await asyncio.to_thread(check_batch, request, settings, saved)
-    async with grouped_events(), ShardRun(batch, settings, order, run_id).open() as run:
+    async with grouped_events(), ShardRun.opened(batch, settings, order, run_id) as run:
         await run.finish_all(refine_report.map(batch.topics, unmapped(as_is(batch.plan))))
     ending: Any = report_state(await run.close(), deployed=False)
     return ending

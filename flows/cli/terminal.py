@@ -32,6 +32,7 @@ from prefect_llm_reports.tasks.contract.reports import BatchResult, ReportResult
 from prefect_llm_reports.tasks.llm.client import import_client
 from prefect_llm_reports.tasks.runtime.progress import ItemResult, Progress, progress_of_caller
 from prefect_llm_reports.tasks.runtime.signals import GRACE_S
+from prefect_llm_reports.tasks.text.figures import calls_text
 
 Result = TypeVar("Result")
 
@@ -142,11 +143,11 @@ class _Terminal(ABC, Generic[Result]):
         self.console.print(markup, soft_wrap=True)
 
     def _line(self) -> Text:
-        progress, session = self.progress, self.progress.session
+        progress, ledger = self.progress, self.progress.ledger
         elapsed = time.monotonic() - self.began
-        if session is None:
+        if ledger is None:
             return Text(f"preparing … {elapsed:.0f} s")
-        spent, pace = session.ledger.total, session.lines[0].pace if session.lines else None
+        spent, pace = ledger.total, progress.lines[0].pace if progress.lines else None
         at_once = f"{pace.in_flight} under way (of {pace.limit.allowed} allowed)" if pace else ""
         under_way = f", {at_once}" if at_once else ""
         tokens = spent.usage.input_tokens + spent.usage.output_tokens
@@ -162,10 +163,9 @@ class _Terminal(ABC, Generic[Result]):
         return escape(at if len(at) <= 100 else f"{at[:99]}…")
 
     def _figures(self, result: BatchResult | BranchBatchResult | BranchesResult) -> str:
-        calls, usage = result.calls, result.usage
+        usage = result.usage
         return (
-            f"in {result.duration_s:.1f} s:"
-            f" {calls.made} calls made, {calls.cached} cached, {calls.retried} retried;"
+            f"in {result.duration_s:.1f} s: {calls_text(result.calls)};"
             f" {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out;"
             f" {cost_text(result.cost_usd)}"
         )

@@ -107,7 +107,9 @@ class BranchRun:
             opened.enter_context(use_store(self.store))
             opened.callback(_running.reset, _running.set(self))
             if self.progress:
-                self.progress.begin(self.session, total=len(self.checked.inquiries))
+                self.progress.begin(
+                    self.session.ledger, len(self.checked.inquiries), self.session.lines
+                )
             with self.interruption.heeded():
                 yield self
 

@@ -1,7 +1,7 @@
 """Reports: topics drafted, critiqued, revised, summarized and published.
 
-Here: the product's questions, the refinement loop, a run of a batch and its artifacts. Not here:
-batches over several workers (`shards`).
+Here: the questions, the refinement loop, and the parts of a run: accounts, roster, finishing,
+review, artifacts. Not here: batches over several workers (`shards`).
 """
 
 from __future__ import annotations

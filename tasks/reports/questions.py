@@ -1,4 +1,8 @@
-"""The questions a report is made of: which prompt, which model, which form, for each step."""
+"""The questions that a report is made of: prompt, model and form of each step.
+
+Also the money that a report sets aside for them. Not here: the wording of prompts
+(`calls.prompts`), the order of questions (`refining`).
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,7 @@ from prefect_llm_reports.tasks.calls.prompts import (
     writer_prompt,
 )
 from prefect_llm_reports.tasks.contract.calls import Ask, Message
-from prefect_llm_reports.tasks.contract.errors import (
-    BudgetExhausted,
-)
+from prefect_llm_reports.tasks.contract.errors import BudgetExhausted
 from prefect_llm_reports.tasks.contract.options import Critic, ReportOptions
 from prefect_llm_reports.tasks.contract.records import OFFLINE, Record
 from prefect_llm_reports.tasks.contract.reports import Critique, PanelCritique, Topic
@@ -27,7 +29,7 @@ from prefect_llm_reports.tasks.llm.session import current_session
 
 
 class Plan(Record):
-    """How the reports of one batch are made; the same for all its topics."""
+    """How the reports of one batch are made, the same for all topics."""
 
     endpoint: str
     model: str
@@ -37,7 +39,7 @@ class Plan(Record):
 
 
 CRITIQUE = model_form(Critique)
-"""The form that a critic must answer in."""
+"""The form of a critique."""
 
 
 BEST_DRAFT = (
@@ -71,7 +73,7 @@ def _ask(
 
 
 def draft_ask(plan: Plan, topic: Topic, candidate: int = 1) -> Ask:
-    """Ask for a first draft; of several candidates only the first is needed."""
+    """Ask for a first draft; a report needs only the first of several candidates."""
     variant = "" if candidate == 1 else str(candidate)
     return _ask(
         plan,
@@ -86,7 +88,7 @@ def draft_ask(plan: Plan, topic: Topic, candidate: int = 1) -> Ask:
 
 
 def judge_ask(plan: Plan, topic: Topic, drafts: Sequence[str], turn: int) -> Ask:
-    """Ask a judge to compare first drafts, in the order given."""
+    """Ask a judge to compare first drafts in this order."""
     form = verdict_form(len(drafts))
     options = plan.options
     task = (
@@ -112,14 +114,14 @@ def judge_ask(plan: Plan, topic: Topic, drafts: Sequence[str], turn: int) -> Ask
 def critique_ask(
     plan: Plan, topic: Topic, iteration: int, draft: str, critic: Critic | None = None
 ) -> Ask:
-    """Ask for a critique of a draft; without the first one no draft can be published.
+    """Ask for a critique of a draft; a report needs only the first one.
 
     Args:
         plan: The batch's models and options.
         topic: What the report is about.
-        iteration: Which round of critique this is, 1-based.
+        iteration: The round of critique, 1-based.
         draft: The text to judge.
-        critic: The member of the panel who is asked; None: the only critic.
+        critic: The member of the panel to ask; None: the only critic.
     """
     asked: dict[str, Any] = {"model": critic.model} if critic and critic.model else {}
     return _ask(
@@ -145,7 +147,16 @@ def revise_ask(
     critique: Critique | PanelCritique,
     setbacks: Sequence[Critique | PanelCritique],
 ) -> Ask:
-    """Ask for a revision of the best draft so far, by its critique."""
+    """Ask for a revision of a draft by its critique.
+
+    Args:
+        plan: The batch's models and options.
+        topic: What the report is about.
+        iteration: The round of critique, 1-based.
+        draft: The best draft so far.
+        critique: Its critique.
+        setbacks: Critiques of later drafts that scored lower.
+    """
     against = "\n".join(c.model_dump_json(include={"improvements", "summary"}) for c in setbacks)
     judged = critique.model_dump_json(indent=1, include=set(Critique.model_fields))
     return _ask(
@@ -164,14 +175,14 @@ def summary_ask(plan: Plan, topic: Topic, report: str) -> Ask:
 
 
 BYTES_A_WORD = 12
-"""Generous estimate for reserving money for calls on a draft that is not there yet."""
+"""Bytes of a word in a draft that is not written yet: an estimate on the safe side."""
 
 
 async def set_aside(plan: Plan, topic: Topic) -> None:
-    """Set money aside for the calls that a report cannot be published without.
+    """Set money aside for the calls that a report needs.
 
     Raises:
-        BudgetExhausted: What is left does not suffice; no call is made for this report.
+        BudgetExhausted: Too little is left; no call is made for this report.
     """
     session = current_session()
     if session.budget.limit is None:
@@ -184,5 +195,5 @@ async def set_aside(plan: Plan, topic: Topic) -> None:
         await session.budget.allow(topic.slug, amount)
     except OverBudget as over:
         raise BudgetExhausted(
-            f"not started: {over} for a report; raise the budget to go on"
+            f"not started: {over} for a report; raise the budget and run the same command again"
         ) from None

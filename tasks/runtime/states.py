@@ -8,16 +8,15 @@ same name and message.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, Literal
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
-from prefect_llm_reports.tasks.contract.money import cost_text
 from prefect_llm_reports.tasks.contract.records import ErrorReport
 from prefect_llm_reports.tasks.contract.reports import BatchResult
+from prefect_llm_reports.tasks.text.figures import outcome_text, statuses_text
 
 Ending = Literal["Completed", "Partial", "Stopped", "BudgetExhausted", "Failed"]
 
@@ -35,7 +34,7 @@ def report_state(result: BatchResult, *, deployed: bool) -> State[Any]:
     unpublished = [r.error for r in result.reports if r.status != "published"]
     fell_short = any(error is None or error.kind != HELD_BACK for error in unpublished)
     name = _ending(result.status, result.error, unpublished) if fell_short else "Completed"
-    said = [counts(result)]
+    said = [outcome_text(result)]
     if result.error:
         said.append(result.error.message)
     elif fell_short:
@@ -47,8 +46,7 @@ def report_state(result: BatchResult, *, deployed: bool) -> State[Any]:
 def branch_batch_state(result: BranchBatchResult, *, deployed: bool) -> State[Any]:
     """The final state of a batch of inputs to branches; arguments as in `report_state`."""
     errors = [item.error for item in result.inquiries if item.status != "complete"]
-    by_status = Counter(item.status for item in result.inquiries)
-    said = ["inputs: " + ", ".join(f"{n} {status}" for status, n in by_status.items())]
+    said = [f"inputs: {statuses_text(item.status for item in result.inquiries)}"]
     first = result.error or next((error for error in errors if error), None)
     said += [first.message] if first else []
     name = _ending(result.status, result.error, errors)
@@ -62,15 +60,6 @@ def branches_state(result: BranchesResult, *, deployed: bool) -> State[Any]:
     said += [result.error.message] if result.error else []
     name = _ending(result.status, result.error, [output.error for output in result.outputs])
     return _state(name, said, result, deployed=deployed and result.error is not None)
-
-
-def counts(result: BatchResult) -> str:
-    """A result in one line: reports by status, calls, cost."""
-    by_status = Counter(report.status for report in result.reports)
-    reports = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in by_status.items())
-    calls = result.calls
-    said = f"{calls.made} calls made, {calls.cached} cached, {calls.retried} retried"
-    return f"{reports}; {said}; {cost_text(result.cost_usd)}"
 
 
 def _ending(status: str, stopped: ErrorReport | None, errors: list[ErrorReport | None]) -> Ending:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from prefect_llm_reports.tasks import lazily
 
 if TYPE_CHECKING:
-    from prefect_llm_reports.tasks.shards.batch import ShardedRun, shards_of
+    from prefect_llm_reports.tasks.shards.batch import SplitRun, shards_of
     from prefect_llm_reports.tasks.shards.run import ShardRun, read_order
 
-__all__ = ["ShardRun", "ShardedRun", "read_order", "shards_of"]
+__all__ = ["ShardRun", "SplitRun", "read_order", "shards_of"]
 
 __getattr__ = lazily(
     __name__,
     {
         "ShardRun": "run",
-        "ShardedRun": "batch",
+        "SplitRun": "batch",
         "read_order": "run",
         "shards_of": "batch",
     },

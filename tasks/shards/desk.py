@@ -1,6 +1,7 @@
-"""What a batch and its shards tell each other: small files in the run's directory.
+"""The desk of a split batch: small files in the run's directory, between the batch and its shards.
 
-An order for each shard, taken back to end it, and a record from each try at it.
+The batch writes an order for each shard, and withdraws it to end the shard. Each try at a shard
+writes a record.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from prefect_llm_reports.tasks.contract.records import (
     Usage,
 )
 from prefect_llm_reports.tasks.contract.reports import PaceRecord, ReportResult
-from prefect_llm_reports.tasks.llm.ledger import Ledger, Spending
+from prefect_llm_reports.tasks.llm.ledger import Spending
 from prefect_llm_reports.tasks.shards.orders import ShardOrder
 from prefect_llm_reports.tasks.storage.places import Place
 
@@ -30,7 +31,7 @@ _RECORD = re.compile(r"(\d{4})\.[0-9a-f]{32}\.json")
 
 
 class Spent(Record):
-    """What one topic took so far."""
+    """Calls, tokens and cost of one topic so far."""
 
     calls: Calls
     usage: Usage
@@ -38,7 +39,7 @@ class Spent(Record):
 
     @classmethod
     def of(cls, spending: Spending) -> Spent:
-        """The spending of one topic."""
+        """Copy the spending of one topic."""
         return cls(calls=spending.calls, usage=spending.usage, cost_usd=spending.cost_usd)
 
 
@@ -48,8 +49,8 @@ class ShardRecord(Record):
     Attributes:
         number: Which shard.
         flow_run: Id of the try's flow run.
-        beat: Grows with every record, so that a silent shard can be told from a slow one.
-        ended: The try has ended by itself; nothing is added any more.
+        beat: Grows with every record; a shard is silent when it does not.
+        ended: The try has ended by itself, and this is its last record.
         stopped: What stopped it early; None: nothing did.
         files: Files of published reports, by slug.
     """
@@ -79,8 +80,12 @@ class Desk:
 
     def __init__(self, place: Place, run_id: str) -> None:
         if not _RUN_ID.fullmatch(run_id):
-            raise BadInput(f"run_id {run_id[:100]!r}: not the name of a run's directory")
+            raise BadInput(
+                f"run_id {run_id[:100]!r}: not the name of a run's directory; give the run_id that"
+                " the batch passed on"
+            )
         self.place = place
+        self.run_directory = place.path(run_id)
         self.folder = f"{run_id}/{SHARDS}"
         self._ended: dict[str, ShardRecord] = {}
 
@@ -90,21 +95,24 @@ class Desk:
         self.place.write(self._mark(order.number), order.digest.encode())
 
     def order(self, number: int) -> ShardOrder | None:
-        """A shard's order; None: there is none any more."""
+        """Read a shard's order; None: there is none."""
         body = self.place.read(self._order(number))
         try:
             return ShardOrder.model_validate_json(body) if body else None
         except ValidationError as error:
             name = self.place.path(self._order(number))
             first = error.errors(include_url=False, include_input=False)[0]["msg"]
-            raise StorageError(f"{name}: not an order of this version: {first}") from None
+            raise StorageError(
+                f"{name}: not an order of this version: {first}; install the same version of"
+                " prefect-llm-reports on all workers"
+            ) from None
 
     def stands(self, order: ShardOrder) -> bool:
-        """Whether an order has been neither taken back nor replaced by one for other work."""
+        """Whether an order has been neither withdrawn nor replaced by one for other work."""
         return self.place.read(self._mark(order.number)) == order.digest.encode()
 
     def withdraw(self, numbers: Iterable[int]) -> None:
-        """Take orders back: their shards make no new call, and end."""
+        """Withdraw orders: their shards make no new call, and end."""
         for number in numbers:
             self.place.remove(self._mark(number))
             self.place.remove(self._order(number))
@@ -115,7 +123,7 @@ class Desk:
         self.place.write(name, record.model_dump_json().encode())
 
     def records(self) -> list[ShardRecord]:
-        """The records of all tries; one that cannot be read is none."""
+        """Read the records of all tries; skip files that are no record of this version."""
         found: list[ShardRecord] = []
         for name in self.place.names(self.folder):
             if not _RECORD.fullmatch(name):
@@ -128,7 +136,7 @@ class Desk:
         return found
 
     def clear(self) -> None:
-        """Remove everything, when the batch has it all."""
+        """Remove all orders and records."""
         for name in self.place.names(self.folder, hidden=True):
             self.place.remove(f"{self.folder}/{name}")
         self.place.remove(self.folder)
@@ -145,46 +153,3 @@ class Desk:
 
     def _mark(self, number: int) -> str:
         return f"{self.folder}/{number:04d}.stands"
-
-
-def merged_ledger(records: Iterable[ShardRecord]) -> Ledger:
-    """What all tries at all shards took together, by topic and in all."""
-    ledger = Ledger()
-    for record in records:
-        for slug, spent in record.spent.items():
-            for account in (ledger.total, ledger.items[slug]):
-                account.made += spent.calls.made
-                account.cached += spent.calls.cached
-                account.retried += spent.calls.retried
-                account.usage += spent.usage
-                account.unknown = account.unknown or spent.cost_usd is None
-                account.usd += spent.cost_usd or 0
-    return ledger
-
-
-def spent_usd(records: Iterable[ShardRecord], number: int) -> Decimal:
-    """US dollars that all tries at one shard took."""
-    own = [record for record in records if record.number == number]
-    return merged_ledger(own).total.usd
-
-
-def merged_pacing(records: Iterable[ShardRecord], concurrency: int) -> list[PaceRecord]:
-    """How each endpoint was used by all shards together, as far as they can tell."""
-    merged: dict[str, PaceRecord] = {}
-    latest = {record.number: record for record in records}
-    for line in (line for record in latest.values() for line in record.pacing):
-        sofar = merged.get(line.endpoint)
-        if sofar is None:
-            merged[line.endpoint] = line.model_copy(update={"concurrency": concurrency})
-            continue
-        lowest = [low for low in (sofar.lowest, line.lowest) if low is not None]
-        merged[line.endpoint] = PaceRecord(
-            endpoint=line.endpoint,
-            concurrency=concurrency,
-            peak=sofar.peak + line.peak,
-            allowed=sofar.allowed + line.allowed,
-            lowest=min(lowest, default=None),
-            refusals=sofar.refusals + line.refusals,
-            paused_s=max(sofar.paused_s, line.paused_s),
-        )
-    return list(merged.values())

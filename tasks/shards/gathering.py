@@ -1,170 +1,135 @@
-"""What the shards of a batch have done, put together: results, spending, files, what is missing."""
+"""Gathering: what the shards of a batch have done becomes the batch's own roster."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
+
+from prefect import get_run_logger
 
 from prefect_llm_reports.tasks.contract.errors import (
     CallsStopped,
     ReportsError,
     ShardFailed,
-    ShardStopped,
     StorageError,
 )
-from prefect_llm_reports.tasks.contract.reports import BatchResult, PaceRecord, ReportResult, Topic
-from prefect_llm_reports.tasks.contract.settings import Settings
-from prefect_llm_reports.tasks.reports.artifacts import MOST_SUMMARIES
-from prefect_llm_reports.tasks.reports.batch import BatchRun
-from prefect_llm_reports.tasks.reports.checking import CheckedBatch
+from prefect_llm_reports.tasks.contract.reports import ReportResult, Topic
+from prefect_llm_reports.tasks.reports.frame import Frame
+from prefect_llm_reports.tasks.reports.throttle import Throttle
 from prefect_llm_reports.tasks.results.manifests import published_already
-from prefect_llm_reports.tasks.shards.desk import Desk, ShardRecord, merged_ledger, merged_pacing
-from prefect_llm_reports.tasks.shards.orders import ShardOrder
-from prefect_llm_reports.tasks.shards.workers import Try
+from prefect_llm_reports.tasks.shards.accounts import ShardAccounts
+from prefect_llm_reports.tasks.shards.desk import Desk, ShardRecord
+from prefect_llm_reports.tasks.shards.workers import Shard
 
 _RANK = {"not_started": 0, "failed": 1, "published": 2}
 
 
-@dataclass
-class Shard:
-    """One shard on its way.
-
-    Attributes:
-        order: What it has to do.
-        tries: Tries so far; the last one is under way until it has ended.
-        over: No further try is made.
-        problem: Why it was not run to its end; empty: it was.
-        heard: Its last sign of life: a number that grows, and when it was seen to grow.
-    """
-
-    order: ShardOrder
-    tries: list[Try] = field(default_factory=list[Try])
-    over: bool = False
-    problem: str = ""
-    heard: tuple[int, float] = (0, 0.0)
-
-    @property
-    def latest(self) -> Try:
-        """The try that counts."""
-        return self.tries[-1]
-
-
-class GatheredRun(BatchRun):
-    """A run whose reports are made elsewhere, and told in records.
+class Gathering:
+    """Gathers the results of all shards.
 
     Args:
-        batch: What to do.
-        settings: The environment's part of how.
-
-    Attributes:
-        desk: Where the shards are told, and tell; set once the run has its directory.
-        records: What all tries have told so far.
+        frame: Directory and artifacts of the batch.
+        desk: The shards' records.
+        accounts: Adds up what the records say was spent.
     """
 
-    def __init__(self, batch: CheckedBatch, settings: Settings) -> None:
-        super().__init__(batch, settings)
-        self.records: list[ShardRecord] = []
-        self._look_again_at = 0.0
-
-    async def begin(self) -> None:
-        """Choose the run's directory, and open the desk there."""
-        await super().begin()
-        self.desk = Desk(self.place, self.run_id)
+    def __init__(self, frame: Frame, desk: Desk, accounts: ShardAccounts) -> None:
+        self._frame = frame
+        self._roster = frame.roster
+        self._place = frame.roster.batch.output
+        self._run_id = frame.roster.run_id
+        self._desk = desk
+        self._accounts = accounts
+        self._reading = Throttle()
+        self._log = get_run_logger()
 
     async def take_stock(self, *, now: bool) -> None:
-        """Read the records, at most a fiftieth of the time unless it has to be now."""
-        began = time.monotonic()
-        if not now and began < self._look_again_at:
+        """Read the records; unless it has to be now, that takes a fiftieth of the time at most."""
+        if not now and not self._reading.due:
             return
         try:
-            self.records = await asyncio.to_thread(self.desk.records)
+            with self._reading.measured():
+                self._accounts.add_up(await asyncio.to_thread(self._desk.records))
+                for record in self._accounts.records:
+                    for report in record.reports:
+                        await self._note(report, record)
+                await self._frame.keep_list()
         except StorageError as error:
-            self.log.warning("the shards' records could not be read: %s", error)
-            return
-        self.session.ledger = merged_ledger(self.records)
-        for record in self.records:
-            if record.stopped and record.stopped.kind != "interrupted":
-                self.session.stop(ShardStopped(record.stopped))
-            for report in record.reports:
-                await self._note_report(report, record)
-        await self.note()
-        self._look_again_at = time.monotonic() + 50 * (time.monotonic() - began)
+            self._log.warning("the shards' records could not be read: %s", error)
 
-    async def _note_report(self, report: ReportResult, record: ShardRecord) -> None:
-        """Take note of a topic's result; the best that any try came to counts."""
-        known = self.results.get(report.slug)
+    async def _note(self, report: ReportResult, record: ShardRecord) -> None:
+        """Note a topic's result; the best result of all tries counts."""
+        roster = self._roster
+        known, files = roster.results.get(report.slug), record.files.get(report.slug, ())
         if known and _RANK[known.status] >= _RANK[report.status]:
             return
-        self.results[report.slug] = report
-        if report.status == "published":
-            self.published[report.slug] = tuple(record.files.get(report.slug, ()))
-            if len(self.published) <= MOST_SUMMARIES:
-                await self._show_summary(report)
-        if report.status != "not_started" and (known is None or known.status == "not_started"):
-            self.progress.add(report)
+        settled_before = known is not None and known.status != "not_started"
+        if settled_before or report.status == "not_started":
+            roster.note(report, files)
+        else:
+            roster.settle(report, files)
+        if report.status == "published" and not self._frame.summaries.full:
+            await self._show_summary(report)
 
     async def _show_summary(self, report: ReportResult) -> None:
-        name = f"{self.run_id}/{report.slug}/summary.txt"
+        name = f"{self._run_id}/{report.slug}/summary.txt"
         with suppress(StorageError):
-            body = await asyncio.to_thread(self.place.read, name)
+            body = await asyncio.to_thread(self._place.read, name)
             if body:
-                await self.artifacts.show_summary(report, body.decode().strip())
+                await self._frame.summaries.show(report, body.decode().strip())
 
     async def conclude(self, shards: Sequence[Shard]) -> None:
-        """Say of every topic what has become of it, by the records and by what is published."""
-        there = set(await asyncio.to_thread(self.place.names, self.run_id))
+        """Settle every topic, by the records and by what is published."""
+        roster = self._roster
+        there = set(await asyncio.to_thread(self._place.names, self._run_id))
         shard_of = {topic.slug: shard for shard in shards for topic in shard.order.topics}
-        for topic in self.batch.topics:
-            shard, known = shard_of[topic.slug], self.results.get(topic.slug)
+        for topic in roster.batch.topics:
+            shard, known = shard_of[topic.slug], roster.results.get(topic.slug)
             published = known is not None and known.status == "published"
             if published and topic.slug not in there:
-                self.published.pop(topic.slug, None)
-                self._unpublished(topic, "failed", ShardFailed(self._not_shared(shard)))
+                roster.files.pop(topic.slug, None)
+                self._settle(topic, "failed", ShardFailed(self._not_shared(shard)))
             elif not published and topic.slug in there:
                 await asyncio.to_thread(self._find, topic)
             elif known is None or (known.status == "not_started" and shard.problem):
                 self._blame(topic, shard)
             elif known.status == "not_started":
-                self.progress.add(known)
-        ledger = self.session.ledger
-        for slug, report in self.results.items():
-            spent = ledger.items[slug]
-            self.results[slug] = report.model_copy(
+                roster.settle(known)
+        for slug, report in roster.results.items():
+            spent = self._accounts.ledger.items[slug]
+            roster.results[slug] = report.model_copy(
                 update={"calls": spent.calls, "usage": spent.usage, "cost_usd": spent.cost_usd}
             )
 
     def _blame(self, topic: Topic, shard: Shard) -> None:
-        """A topic that no try came to says what was in the way."""
-        stopped = self.session.stopped
+        """Settle a topic that no try reached, and say what was in the way."""
+        stopped = self._accounts.stopped
         if stopped:
-            self._unpublished(topic, "not_started", CallsStopped(f"not asked: {stopped}"))
+            self._settle(topic, "not_started", CallsStopped(f"not asked: {stopped}"))
         elif shard.latest.end == "cancelled":
-            self._unpublished(topic, "not_started", ShardFailed(f"not started: {shard.problem}"))
+            self._settle(topic, "not_started", ShardFailed(f"not started: {shard.problem}"))
         else:
-            why = shard.problem or f"shard {shard.order.number} has not told what became of it"
-            again = "what was answered is kept; run the same again to go on"
-            self._unpublished(topic, "failed", ShardFailed(f"{why}; {again}"))
+            why = shard.problem or f"shard {shard.order.number} has no record of this topic"
+            again = "answers are kept: run the same command again to go on"
+            self._settle(topic, "failed", ShardFailed(f"{why}; {again}"))
 
     def _not_shared(self, shard: Shard) -> str:
         return (
-            f"published by shard {shard.order.number} ({shard.latest.name}) where this process"
-            f" cannot see it, not in {self.place.path(self.run_id)}; output must be S3 or a folder"
-            " that all workers share"
+            f"shard {shard.order.number} ({shard.latest.name}) published it where this process"
+            f" cannot see it, not in {self._place.path(self._run_id)}; choose as output S3 or a"
+            " folder that all workers share, and run the same command again"
         )
 
     def _find(self, topic: Topic) -> None:
-        """A report that is there counts as published, whatever its shard came to tell of it."""
-        folder = f"{self.run_id}/{topic.slug}"
+        """Settle a topic whose report is there as published, whatever its shard recorded."""
+        folder = f"{self._run_id}/{topic.slug}"
         try:
-            manifest, files = published_already(self.place, folder)
+            manifest, files = published_already(self._place, folder)
         except StorageError as error:
-            self._unpublished(topic, "failed", error)
+            self._settle(topic, "failed", error)
             return
-        self.published[topic.slug] = tuple(files)
         report = ReportResult(
             topic=topic.title,
             slug=topic.slug,
@@ -172,30 +137,11 @@ class GatheredRun(BatchRun):
             score=manifest.score,
             iterations=manifest.iterations,
             stop_reason=manifest.stop_reason,
-            directory=self.place.path(folder),
+            directory=self._place.path(folder),
         )
-        self.results[topic.slug] = report
-        self.progress.add(report)
+        self._roster.settle(report, files)
 
-    def _unpublished(self, topic: Topic, status: Any, error: ReportsError) -> None:
-        report = self.unpublished(topic, status, error.report())
-        self.results[topic.slug] = report
-        self.progress.add(report)
-
-    def result(self) -> BatchResult:
-        """The batch as it stands, with what its shards warn of."""
-        result = super().result()
-        warned = dict.fromkeys(w for record in self.records for w in record.warnings)
-        return result.model_copy(update={"warnings": [*result.warnings, *warned]})
-
-    def pacing(self) -> list[PaceRecord]:
-        """How each endpoint was used by all shards together."""
-        return merged_pacing(self.records, self.plan.options.concurrency)
-
-    async def close(self) -> BatchResult:
-        """Remove what the shards were told and have told, then end as any batch does."""
-        try:
-            await asyncio.to_thread(self.desk.clear)
-        except StorageError as error:
-            self.log.warning("what the shards have told could not be removed: %s", error)
-        return await super().close()
+    def _settle(
+        self, topic: Topic, status: Literal["failed", "not_started"], error: ReportsError
+    ) -> None:
+        self._roster.settle(self._roster.unpublished(topic, status, error.report()))

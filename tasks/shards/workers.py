@@ -1,4 +1,8 @@
-"""Who does shards: the interface of workers, and how a try at a shard ended."""
+"""Workers that run shards: their interface, and the tries at a shard.
+
+Not here: the kinds of workers (`deployments`, `task_runners`), what the end of a try means
+(`following`).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ from typing import Any, Literal, Protocol
 
 from prefect.client.schemas.objects import State
 
+from prefect_llm_reports.tasks.shards.orders import ShardOrder
+
 End = Literal["completed", "failed", "crashed", "cancelled"]
 
 
 LOOK_S = 2.0
-"""Seconds between two looks at what has become of the tries."""
+"""Seconds between two looks at the tries."""
 
 
 @dataclass(eq=False)
@@ -22,11 +28,12 @@ class Try:
 
     Attributes:
         number: Which shard.
-        name: What an operator finds it by.
+        name: The name by which an operator finds it.
         flow_run: Hex id of its flow run; empty: not known yet.
         running: It has begun, as far as is known.
-        end: How it ended; None: it has not.
-        said: What was said of its end.
+        end: How it ended; None: it has not ended.
+        said: The message of its end.
+        since: When it began, by the monotonic clock.
     """
 
     number: int
@@ -38,11 +45,35 @@ class Try:
     since: float = field(default_factory=time.monotonic)
 
 
+@dataclass
+class Shard:
+    """One shard of a batch, and the tries at it.
+
+    Attributes:
+        order: What it has to do.
+        tries: Tries so far; only the last one may be under way.
+        over: No further try is made.
+        problem: Why it did not run to its end; empty: it did.
+        heard: Its last sign of life: a number that grows, and when it was seen to grow.
+    """
+
+    order: ShardOrder
+    tries: list[Try] = field(default_factory=list[Try])
+    over: bool = False
+    problem: str = ""
+    heard: tuple[int, float] = (0, 0.0)
+
+    @property
+    def latest(self) -> Try:
+        """The try that counts."""
+        return self.tries[-1]
+
+
 class Workers(Protocol):
-    """Those who run shards."""
+    """Runs shards."""
 
     shared: bool
-    """They may be on other machines, and die without anybody here noticing."""
+    """Workers may be on other machines, and die unnoticed."""
 
     async def begin(self, number: int, digest: str) -> Try:
         """Start a try at a shard, or find one that is still under way."""
@@ -57,7 +88,7 @@ class Workers(Protocol):
         ...
 
     async def end(self, tries: Sequence[Try]) -> None:
-        """Have no try begin any more, and those under way cancelled."""
+        """Let no try begin any more, and cancel those under way."""
         ...
 
 

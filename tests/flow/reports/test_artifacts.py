@@ -21,13 +21,9 @@ from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.flow_engine import run_flow
 
 from prefect_llm_reports.flows import parallel_branches, report_batch
-from prefect_llm_reports.tasks.reports.artifacts import (
-    PROGRAM_KEY,
-    PROGRESS_KEY,
-    RESULT_KEY,
-    SUMMARIES_KEY,
-    TOPICS_KEY,
-)
+from prefect_llm_reports.tasks.reports.artifacts import RESULT_KEY, TOPICS_KEY
+from prefect_llm_reports.tasks.reports.progress_bar import PROGRAM_KEY, PROGRESS_KEY
+from prefect_llm_reports.tasks.reports.summaries import SUMMARIES_KEY
 from prefect_llm_reports.tasks.runtime import artifacts as showing
 from tests.flow.conftest import Bench
 from tests.harness import faults
@@ -232,13 +228,13 @@ def test_the_summaries_of_a_large_batch_are_in_one_artifact(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond a number of topics all summaries stand together, in input order, up to a limit."""
-    monkeypatch.setattr("prefect_llm_reports.tasks.reports.artifacts.MOST_ALONE", 1)
+    monkeypatch.setattr("prefect_llm_reports.tasks.reports.summaries.MOST_ALONE", 1)
     bench.run(None, ["Kelp farming", "Heat pumps"])
     [shown] = artifacts(SUMMARIES_KEY, run_id=last_run().id)[SUMMARIES_KEY]
     assert shown.data.index("# Kelp farming") < shown.data.index("# Heat pumps")
     assert shown.description == "Executive summaries of 2 reports."
 
-    monkeypatch.setattr("prefect_llm_reports.tasks.reports.artifacts.MOST_SUMMARIES", 1)
+    monkeypatch.setattr("prefect_llm_reports.tasks.reports.summaries.MOST_SUMMARIES", 1)
     bench.run(None, ["Kelp farming", "Heat pumps"])
     [shown] = artifacts(SUMMARIES_KEY, run_id=last_run().id)[SUMMARIES_KEY]
     assert shown.data.count("\n\nscore ") == 1
@@ -259,7 +255,7 @@ def test_the_progress_moves_while_the_batch_runs(
         return await move(shown, progress, description)
 
     monkeypatch.setattr(showing, "aupdate_progress_artifact", seen)
-    monkeypatch.setattr("prefect_llm_reports.tasks.reports.artifacts.PACE_S", 0.02)
+    monkeypatch.setattr("prefect_llm_reports.tasks.reports.progress_bar.PACE_S", 0.02)
     endpoint.fail(faults.held(), step="revise", times=1)
     bench.run(endpoint, ["Edge computing"])
     assert moves == sorted(moves)

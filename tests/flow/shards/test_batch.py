@@ -22,17 +22,11 @@ from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from prefect_llm_reports.flows import BatchResult, report_batch, shards
 from prefect_llm_reports.flows.shards import report_shard
 from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.reports import accounts
 from prefect_llm_reports.tasks.results.verifying import Verifier
 from prefect_llm_reports.tasks.runtime.progress import Progress, progress_of_caller
-from prefect_llm_reports.tasks.shards import (
-    deployments as dispatching,
-)
-from prefect_llm_reports.tasks.shards import (
-    run as shard_runs,
-)
-from prefect_llm_reports.tasks.shards import (
-    task_runners as submitting,
-)
+from prefect_llm_reports.tasks.shards import deployments, task_runners
+from prefect_llm_reports.tasks.shards import run as shard_runs
 from prefect_llm_reports.tasks.shards.desk import Desk
 from prefect_llm_reports.tasks.storage.places import LocalPlace, open_place
 from tests.flow.conftest import Bench
@@ -53,7 +47,7 @@ def titles(count: int) -> list[str]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the shards often."""
-    for module in (dispatching, submitting):
+    for module in (deployments, task_runners):
         monkeypatch.setattr(module, "LOOK_S", 0.1)
 
 
@@ -163,6 +157,25 @@ def test_workers_of_a_deployment_share_a_batch(bench: Bench, endpoint: Endpoint)
         assert run.state.message is not None
         assert run.state.message.startswith("2 published; 14 calls made")
     check(bench, result)
+
+
+def test_a_split_batch_opens_no_session(
+    bench: Bench, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shards alone reach for the endpoint and for the store of answers."""
+    made: list[str] = []
+    for name in ("Session", "AnswerStore"):
+        real = getattr(accounts, name)
+
+        def counted(*given: Any, _real: Any = real, _name: str = name, **more: Any) -> Any:
+            made.append(_name)
+            return _real(*given, **more)
+
+        monkeypatch.setattr(accounts, name, counted)
+    given = batch_of(bench, endpoint, titles(2), shards=2, concurrency=2)
+    result = by_hands(given, Hands())
+    assert result.status == "complete"
+    assert sorted(made) == ["AnswerStore", "AnswerStore", "Session", "Session"]
 
 
 def last_run_of_batches() -> UUID:

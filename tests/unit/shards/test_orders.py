@@ -17,14 +17,12 @@ from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.reports.checking import CheckedBatch
 from prefect_llm_reports.tasks.reports.questions import Plan
 from prefect_llm_reports.tasks.results.verifying import Verifier
-from prefect_llm_reports.tasks.shards.desk import (
-    Desk,
-    ShardRecord,
-    Spent,
+from prefect_llm_reports.tasks.shards.accounts import (
     merged_ledger,
     merged_pacing,
     spent_usd,
 )
+from prefect_llm_reports.tasks.shards.desk import Desk, ShardRecord, Spent
 from prefect_llm_reports.tasks.shards.orders import (
     ShardOrder,
     dealt,

@@ -1,0 +1,116 @@
+"""What a run uses and pays, and why it makes no further call.
+
+Here: the accounts of a process that makes its own calls. Not here: those of a batch whose shards
+make the calls (`shards.accounts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Protocol, Self
+
+from prefect_llm_reports.tasks.answers.store import AnswerStore, use_store
+from prefect_llm_reports.tasks.contract.errors import ReportsError
+from prefect_llm_reports.tasks.contract.options import ReportOptions
+from prefect_llm_reports.tasks.contract.reports import PaceRecord
+from prefect_llm_reports.tasks.contract.settings import Settings
+from prefect_llm_reports.tasks.llm.ledger import Ledger
+from prefect_llm_reports.tasks.llm.session import Session, use_session
+from prefect_llm_reports.tasks.reports.checking import CheckedBatch
+from prefect_llm_reports.tasks.runtime.context import outside_of_tasks
+from prefect_llm_reports.tasks.runtime.logs import decisions_only
+from prefect_llm_reports.tasks.runtime.memory import rarer_collections
+
+
+class Accounts(Protocol):
+    """What a run uses and pays, and why it makes no further call."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Calls, tokens and cost, by topic and in all."""
+        ...
+
+    @property
+    def stopped(self) -> ReportsError | None:
+        """Why no further call is made; None: calls are made."""
+        ...
+
+    def stop(self, error: ReportsError) -> None:
+        """Make no further call; the first reason is kept."""
+        ...
+
+    def pacing(self) -> list[PaceRecord]:
+        """How each endpoint was used."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong beside the reports."""
+        ...
+
+
+class OwnAccounts:
+    """The accounts of a process that asks for answers itself.
+
+    Args:
+        batch: Where to ask, and where answers are kept.
+        settings: The environment.
+        caps: The options whose limits hold here: the plan's, or a shard's part of them.
+
+    Attributes:
+        session: Asks the endpoints.
+        store: Keeps the answers.
+    """
+
+    def __init__(self, batch: CheckedBatch, settings: Settings, caps: ReportOptions) -> None:
+        self.session = Session(batch.endpoints, caps, backoff_s=settings.backoff_s)
+        self.store = AnswerStore(location=batch.store)
+        self._lease_s = settings.lease_s
+        self._caps = caps
+
+    @property
+    def ledger(self) -> Ledger:
+        """Calls, tokens and cost, by topic and in all."""
+        return self.session.ledger
+
+    @property
+    def stopped(self) -> ReportsError | None:
+        """Why no further call is made; None: calls are made."""
+        return self.session.stopped
+
+    def stop(self, error: ReportsError) -> None:
+        """Make no further call; the first reason is kept."""
+        self.session.stop(error)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Answers that could not be kept or read."""
+        return self.store.warnings
+
+    def pacing(self) -> list[PaceRecord]:
+        """How each endpoint was used."""
+        return [line.pacing() for line in self.session.lines]
+
+    @asynccontextmanager
+    async def opened(
+        self, *, days: float | None = None, refresh: bool = False
+    ) -> AsyncGenerator[Self]:
+        """Open session and store, and make them those of the tasks started meanwhile.
+
+        Args:
+            days: Use no answer older than this; None: answers of any age.
+            refresh: Use no answer that was kept before this run.
+        """
+        opened = self.store.opened(
+            days=days, max_mb=self._caps.store_mb, refresh=refresh, lease_s=self._lease_s
+        )
+        async with opened, self.session:
+            with (
+                outside_of_tasks(),
+                rarer_collections(),
+                decisions_only(),
+                use_store(self.store),
+                use_session(self.session),
+            ):
+                yield self
