@@ -1,8 +1,8 @@
-"""A person's decision on finished reports, between refining and publishing.
+"""Asking a person to decide on finished reports, between refining and publishing.
 
-A deployment's run is suspended meanwhile: it holds no process, survives restarts of its worker,
-and is started again by the decision; what was answered before is in the store. A run without a
-deployment waits in its process.
+A deployment's run is suspended meanwhile: it holds no process and survives restarts of its worker.
+The decision starts it again, and the store has the answers. A run without a deployment waits in its
+process. Not here: what the run does with the decision (`reviewing`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from prefect_llm_reports.tasks.text.markdown import escaped
 
 REVIEW_KEY = "report-batch-review"
 MOST_SHOWN = 400_000
-"""Characters of all reports together in the review; longer ones are cut."""
+"""Characters that all reports together have in the review; longer reports are cut."""
 POLL_S = 2
-"""Seconds between two looks for a decision, where the run waits in its process."""
+"""Seconds between two looks for a decision of a run that waits in its process."""
 
 
 def _threshold(default: float) -> Any:
@@ -33,7 +33,7 @@ def _threshold(default: float) -> Any:
         default=default,
         ge=1,
         le=10,
-        description="approve: reports with a lower score are held back. refine: score to reach.",
+        description="approve: hold back reports with a lower score. refine: score to reach.",
         json_schema_extra={"position": 1},
     )
 
@@ -43,17 +43,17 @@ def _rounds(default: int) -> Any:
         default=default,
         ge=1,
         le=10,
-        description="refine: rounds of critique a report may take in all. Else of no meaning.",
+        description="refine: rounds of critique a report may take in all. Otherwise ignored.",
         json_schema_extra={"position": 2},
     )
 
 
 class Decision(RunInput):
-    """What a person decides on the finished reports of one batch."""
+    """A person's decision on the finished reports of one batch."""
 
     decision: Literal["approve", "reject", "refine"] = Field(
         default="approve",
-        description="approve: publish the reports. reject: publish none. refine: go on refining"
+        description="approve: publish the reports. reject: publish none. refine: refine further"
         " with the threshold and rounds below, then ask again.",
         json_schema_extra={"position": 0},
     )
@@ -61,7 +61,7 @@ class Decision(RunInput):
     max_iterations: int = _rounds(3)
     hold_back: list[str] = Field(
         default=[],
-        description="approve: reports to hold back all the same, by number or topic.",
+        description="approve: other reports to hold back, by number or topic.",
         json_schema_extra={"position": 3},
     )
 
@@ -79,11 +79,12 @@ async def ask_person(
 
     Args:
         finished: The reports with their summaries.
-        turn: How often was asked before, and this time; equal turns of one run get one decision.
-        quality_threshold: The batch's, offered as lowest score to publish.
-        max_iterations: The batch's.
+        turn: Number of this question, from 1; a run that is started again finds the decision on
+            the turns before.
+        quality_threshold: The lowest score to publish that the form offers.
+        max_iterations: The rounds of critique that the form offers.
         days: How long to wait.
-        deployed: The run is a deployment's and can be suspended.
+        deployed: The run belongs to a deployment and can be suspended.
 
     Raises:
         Undecided: Nobody decided in time.
@@ -98,7 +99,7 @@ async def ask_person(
     asked = Decision.with_initial_data(
         description=f"{said} Read them in the artifact `{REVIEW_KEY}` of this run.\n\n"
         f"| number | topic | score |\n| --- | --- | --- |\n{table}",
-        # As fields: of plain values Prefect's form would have neither bounds nor help.
+        # As fields: with plain values Prefect's form would lose bounds and help.
         quality_threshold=_threshold(min([quality_threshold, *passed])),
         max_iterations=_rounds(max_iterations),
     )
@@ -112,12 +113,12 @@ async def ask_person(
     except FlowPauseTimeout:
         raise Undecided(
             f"nobody decided on {len(finished)} finished reports within {days:g} days; run the"
-            " same again to be asked again, paid answers are used again"
+            " same command again to be asked again; paid answers are used again"
         ) from None
 
 
 def held_back(decision: Decision, finished: Sequence[tuple[Refined, str]]) -> dict[str, HeldBack]:
-    """The reports that a decision keeps from being published, by slug."""
+    """The reports that a decision holds back, by slug."""
     held: dict[str, HeldBack] = {}
     named = {name.strip().casefold() for name in decision.hold_back}
     for number, (refined, _) in enumerate(finished, start=1):
@@ -127,7 +128,7 @@ def held_back(decision: Decision, finished: Sequence[tuple[Refined, str]]) -> di
         elif score < decision.quality_threshold:
             why = f"its score {score:g} is below {decision.quality_threshold:g}"
         elif named & {str(number), topic.title.casefold(), topic.slug}:
-            why = "it was named"
+            why = "the decision names it"
         else:
             continue
         held[topic.slug] = HeldBack(
@@ -137,7 +138,7 @@ def held_back(decision: Decision, finished: Sequence[tuple[Refined, str]]) -> di
 
 
 def review(finished: Sequence[tuple[Refined, str]]) -> str:
-    """The finished reports as one Markdown text: figures, summary and text of each."""
+    """Write the finished reports as one Markdown text: figures, summary and text of each."""
     most = MOST_SHOWN // max(1, len(finished))
     parts: list[str] = []
     for number, (refined, summary) in enumerate(finished, start=1):

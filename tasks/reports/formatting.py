@@ -1,4 +1,7 @@
-"""Formatting: the tasks that turn a refined report into the files people read."""
+"""Formatting: the tasks that turn a refined report into the files that people read.
+
+Not here: how a file is made (`pages`), how it is written (`publishing`).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ async def format_as_html(
 
 @task(task_run_name="{refined.topic.slug} / pdf", **LOCAL_STEP)
 async def format_as_pdf(refined: Refined, summary: str, *, offline: bool) -> bytes:
-    """Typeset report.pdf, beside the event loop."""
+    """Typeset report.pdf in a thread."""
     from prefect_llm_reports.tasks.pages.pdf import pdf_of
 
     return await asyncio.to_thread(lambda: pdf_of(document_of(refined, summary, offline=offline)))
@@ -45,7 +48,7 @@ async def format_as_pdf(refined: Refined, summary: str, *, offline: bool) -> byt
 
 @task(task_run_name="{refined.topic.slug} / docx", **LOCAL_STEP)
 async def format_as_docx(refined: Refined, summary: str, *, offline: bool) -> bytes:
-    """Write report.docx, beside the event loop."""
+    """Write report.docx in a thread."""
     from prefect_llm_reports.tasks.pages.word import docx_of
 
     return await asyncio.to_thread(lambda: docx_of(document_of(refined, summary, offline=offline)))
@@ -58,7 +61,7 @@ Formatting = Sequence[tuple[Format, PrefectFuture[Any]]]
 def begin_formats(
     formats: Sequence[Format], refined: Refined, summary: str, *, offline: bool
 ) -> Formatting:
-    """Start the formatters of the optional formats side by side."""
+    """Start the formatters of all optional formats."""
     return [
         (name, _OPTIONAL[name].submit(as_is(refined), summary, offline=offline)) for name in formats
     ]
@@ -67,17 +70,17 @@ def begin_formats(
 async def made_formats(
     slug: str, formatting: Formatting
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Wait for the optional formats; one that fails is said, and the report goes without it.
+    """Wait for the optional formats; the report is published without one that fails.
 
     Returns:
-        The files by name, and a warning for each that is missing.
+        The files by name, and a warning for each missing file.
     """
     files: dict[str, bytes] = {}
     warnings: list[str] = []
     for name, future in formatting:
         try:
             files[f"report.{name}"] = await ended(future)
-        except Exception as error:  # whatever it is, the report itself is finished and paid
+        except Exception as error:  # the report itself is finished and paid
             reason = str(error) if isinstance(error, FormatFailed) else type(error).__name__
             said = f"{slug}: published without report.{name}: {reason}"
             logger.warning(said, exc_info=not isinstance(error, FormatFailed))

@@ -1,4 +1,4 @@
-"""A panel of critics: several critiques of one draft, merged into one."""
+"""A panel of critics: several critiques of one draft become one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PanelMerge = Literal["mean", "median", "minimum", "weighted"]
 def merged_critique(
     opinions: Sequence[CriticOpinion], how: PanelMerge, missing: Sequence[str] = ()
 ) -> PanelCritique:
-    """Merge what the critics of a panel said of one draft.
+    """Merge the critiques of a panel.
 
-    The score is rounded to two decimals. Improvements name their critic; those of the critic with
+    The score has two decimals. Each improvement names its critic. Improvements of the critic with
     the lowest score come first, since they hold the draft back most.
 
     Args:
         opinions: At least one, in the order of the panel.
-        how: How the scores become one.
-        missing: Critics that gave no judgement.
+        how: How the scores become one score.
+        missing: Names of the critics that gave no critique.
     """
     scores = [opinion.critique.score for opinion in opinions]
     match how:

@@ -1,4 +1,7 @@
-"""Publishing: result directories and the pages of a run, written where the output is."""
+"""Publishing: result directories and the pages of a run are written to the output.
+
+Not here: how pages look (`pages`), how they are verified later (`results`).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Publication:
-    """A finished report and what its manifest says about how it was made."""
+    """A finished report, and how it was made.
+
+    Attributes:
+        earlier: The last report on the topic before this one.
+        documents: Files of optional formats, by name.
+        warnings: Files that could not be made.
+    """
 
     refined: Refined
     summary: str
@@ -54,11 +63,7 @@ class Publication:
     plan: Plan
     run_id: str
     earlier: Earlier | None = None
-    """The last report on the topic before this one."""
-
     documents: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    """Files of optional formats, by name."""
-
     warnings: tuple[str, ...] = ()
 
     @property
@@ -75,7 +80,7 @@ class Publication:
         created: datetime,
         flow_run_id: str | None,
     ) -> dict[str, bytes]:
-        """The files of the result directory, the manifest last.
+        """Make the files of the result directory, the manifest last.
 
         Args:
             markdown: Text of report.md.
@@ -120,7 +125,12 @@ class Publication:
 
 @dataclass(frozen=True)
 class Published:
-    """A result directory that is there: its full name, its files, and what changed since."""
+    """A result directory that has been written.
+
+    Attributes:
+        directory: Its full name.
+        changes: What changed since the last report on the topic.
+    """
 
     directory: str
     files: tuple[FileEntry, ...]
@@ -128,7 +138,7 @@ class Published:
 
 
 def chosen_options(plan: Plan) -> dict[str, Any]:
-    """The plan as the manifest records it: what was asked for, defaults left out."""
+    """The plan as the manifest records it, without the options left at their defaults."""
     return {
         **plan.model_dump(mode="json", exclude={"options"}),
         **plan.options.model_dump(mode="json", exclude_defaults=True),
@@ -139,16 +149,20 @@ def chosen_options(plan: Plan) -> dict[str, Any]:
 async def publish_report(
     publication: Publication, place: Place, markdown: str, html: str
 ) -> Published:
-    """Write one result directory, whole or not at all, and say what is in it."""
+    """Write one result directory, whole or not at all."""
     return await write_report(publication, place, markdown, html)
 
 
 async def write_report(
     publication: Publication, place: Place, markdown: str = "", html: str = ""
 ) -> Published:
-    """Write one result directory, whole or not at all, and say what is in it.
+    """Write one result directory, whole or not at all.
 
-    What is not formatted yet is formatted here.
+    Args:
+        publication: The report.
+        place: Where runs are kept.
+        markdown: Text of report.md; empty: made here.
+        html: Text of report.html; empty: made here.
     """
     refined, offline = publication.refined, publication.offline
     templates = publication.plan.options.templates

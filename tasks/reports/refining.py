@@ -1,4 +1,7 @@
-"""The refinement loop: draft, critique, revise, until the best-scored draft is good enough."""
+"""The refinement loop: draft, critique and revise until the best-scored draft is good enough.
+
+Not here: the questions themselves (`questions`), how they are answered (`calls.answering`).
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Call:
-    """One question on its way: the task that asks it, and where it stands in the report."""
+    """One question, the task that asks it, and its place in the report."""
 
     step: LLMStep
     ask: Ask
@@ -81,10 +84,13 @@ class _Work:
         return text
 
     async def answers(self, calls: Sequence[_Call]) -> list[str | ReportsError]:
-        """The answers to questions asked at the same time; a failure stands in its place.
+        """Ask questions at the same time.
+
+        Returns:
+            An answer or an error for each question, in order.
 
         Raises:
-            NotKept: The answers are read from the store, and one is not there.
+            NotKept: The answerer reads the store, and an answer is not there.
             ReportsError: The batch cannot go on.
         """
         found = await asyncio.gather(
@@ -108,7 +114,7 @@ class _Work:
 
     @property
     def best(self) -> Draft:
-        """The best-scored draft; of equals the latest, which has answered more criticism."""
+        """The best-scored draft; of equal drafts the latest, which answers more criticism."""
         scored = [d for d in self.drafts if d.score is not None]
         return max(scored, key=lambda d: (d.score or 0, d.number))
 
@@ -150,7 +156,7 @@ class _Work:
         return drafts[chosen]
 
     async def _ranking(self, drafts: Mapping[int, str]) -> list[Ranking]:
-        """The candidates, best first; empty when the judge cannot tell, or there is no choice."""
+        """Rank the candidates, best first; empty: there is no choice, or no verdict."""
         if len(drafts) == 1:
             return []
         comparison = Comparison({str(number): text for number, text in drafts.items()})
@@ -165,7 +171,11 @@ class _Work:
         verdicts = await self.answers(calls)
         for error in verdicts:
             if isinstance(error, ReportsError):
-                logger.warning("%s: candidates were not judged: %s", self.topic.slug, error)
+                logger.warning(
+                    "%s: candidates were not judged, the first is refined: %s",
+                    self.topic.slug,
+                    error,
+                )
                 return []
         return comparison.ranking([said for said in verdicts if isinstance(said, str)])
 
@@ -184,7 +194,7 @@ class _Work:
         return judged
 
     async def _panel(self, iteration: int, panel: Sequence[Critic], text: str) -> PanelCritique:
-        """Have a draft judged by every critic at the same time; one that fails is left out."""
+        """Have every critic judge a draft at the same time; leave out critics that fail."""
         asks = [critique_ask(self.plan, self.topic, iteration, text, critic) for critic in panel]
         said = await self.answers(
             [
@@ -198,7 +208,9 @@ class _Work:
             if isinstance(answer, BudgetExhausted | CallsStopped):
                 raise answer
             if isinstance(answer, ReportsError):
-                logger.warning("%s: critic %s: %s", self.topic.slug, critic.name, answer)
+                logger.warning(
+                    "%s: critic %s is left out: %s", self.topic.slug, critic.name, answer
+                )
                 missing.append(critic.name)
                 continue
             critique = Critique.model_validate_json(answer)
@@ -225,8 +237,8 @@ class _Work:
 async def refine(plan: Plan, topic: Topic, answerer: Answerer) -> Refined:
     """Draft, then critique and revise until the score reaches the threshold or rounds run out.
 
-    Every draft that can win has been scored; a revision begins from the best draft so far. When a
-    call that only improves is refused by the budget, the best draft so far wins.
+    Only a scored draft can win. A revision begins from the best draft so far. When the budget
+    refuses a call that only improves the report, the best draft so far wins.
 
     Args:
         plan: The batch's rounds, threshold, models and options.
@@ -260,14 +272,14 @@ async def refine(plan: Plan, topic: Topic, answerer: Answerer) -> Refined:
 
 
 def _stalled(drafts: list[Draft], rounds: int) -> bool:
-    """Whether the last rounds brought no better score than was there before them."""
+    """Whether the last rounds did not raise the best score."""
     scores = [d.score or 0 for d in drafts]
     return len(scores) > rounds and max(scores[-rounds:]) <= max(scores[:-rounds])
 
 
 @task(task_run_name="{topic.slug}", **LOCAL_STEP)
 async def refine_report(topic: Topic, plan: Plan) -> Refined:
-    """Refine one topic's report; answers that are kept are read, the others asked for."""
+    """Refine one topic's report; read the answers that are kept, and ask for the others."""
     try:
         refined = await refine(plan, topic, read_store)
     except NotKept:

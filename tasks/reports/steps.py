@@ -1,4 +1,7 @@
-"""Writing: the tasks that draft, revise and summarize a report."""
+"""The tasks that ask for a draft, a critique, a revision or a summary.
+
+Not here: what they ask (`questions`), how they are cached and repeated (`calls.policies`).
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,23 @@ from prefect_llm_reports.tasks.llm.session import current_session
 
 @llm_step
 async def generate_initial_draft(ask: Ask) -> SealedAnswer:
-    """Have the first draft of a report written."""
+    """Ask the writer for the first draft of a report."""
     return sealed(await current_session().answer(ask))
 
 
 @llm_step
 async def revise_content(ask: Ask) -> SealedAnswer:
-    """Have a draft revised by its critique."""
+    """Ask the writer to revise a draft by its critique."""
     return sealed(await current_session().answer(ask))
 
 
 @llm_step
 async def generate_summary(ask: Ask) -> SealedAnswer:
-    """Have the executive summary of a finished report written."""
+    """Ask for the executive summary of a finished report."""
     return sealed(await current_session().answer(ask))
 
 
 @llm_step
 async def critique_content(ask: Ask) -> SealedAnswer:
-    """Have a draft judged by the critic: a score from 1 to 10 with reasons."""
+    """Ask the critic to judge a draft: a score from 1 to 10 with reasons."""
     return sealed(await current_session().answer(ask))

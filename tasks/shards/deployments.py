@@ -1,6 +1,7 @@
 """Shards as runs of a deployment, on the workers of a work pool.
 
-Tries are begun and said to have ended; what that means for the batch is decided in `sharding`.
+Here: how a try begins, and how it is known to have ended. Not here: what its end means for the
+batch (`following`).
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ class DeploymentWorkers:
         self._parent = flow_run_here()
         self._earlier: list[FlowRun] | None = None
         self._log = get_run_logger()
-        self._told: set[UUID] = set()
+        self._warned: set[UUID] = set()
 
     async def begin(self, number: int, digest: str) -> Try:
-        """Start a run, or take over one that an earlier try of this flow run has started."""
+        """Start a run, or take over one that this flow run started before it was retried."""
         prefix = f"{self._parent.id}-{self._run_id}-{number}-{digest[:16]}-"
         if self._earlier is None:
             self._earlier = await self._children()
@@ -59,7 +60,7 @@ class DeploymentWorkers:
         active = [run for run in own if not (run.state and run.state.is_final())]
         if active:
             run = active[0]
-            self._log.info("shard %d: goes on in %s", number, run.name)
+            self._log.info("shard %d: %s goes on", number, run.name)
         else:
             run = await arun_deployment(
                 self._deployment,
@@ -77,13 +78,15 @@ class DeploymentWorkers:
         by_id = {UUID(one.flow_run): one for one in tries}
         try:
             runs = await self._read(FlowRunFilter(id=FlowRunFilterId(any_=[*by_id])), len(by_id))
-        except Exception as error:  # the API is away: the next look will tell
-            self._log.warning("the shards' states are not known: %s", type(error).__name__)
+        except Exception as error:  # the API is away; look again later
+            self._log.warning(
+                "the shards' states could not be read, looking again: %s", type(error).__name__
+            )
             return
         for run in runs:
             if run.state:
                 self._update(by_id[run.id], run, run.state)
-        if self._earlier is not None:  # what is final now must be known as such by `begin`
+        if self._earlier is not None:  # `begin` must not take over a run that is final now
             now = {run.id: run for run in runs}
             self._earlier = [now.get(run.id, run) for run in self._earlier]
 
@@ -94,8 +97,8 @@ class DeploymentWorkers:
         if state.is_final():
             one.end = end_of(state)
             one.said = state.message or ""
-        elif not one.running and state.name == "Late" and run.id not in self._told:
-            self._told.add(run.id)
+        elif not one.running and state.name == "Late" and run.id not in self._warned:
+            self._warned.add(run.id)
             self._log.warning(
                 "shard %d waits for a worker: start one, or raise the limit of the work pool of %s",
                 one.number,
@@ -103,20 +106,20 @@ class DeploymentWorkers:
             )
 
     async def lose(self, one: Try, why: str) -> None:
-        """Mark the run Crashed, for people and for whoever may still run it."""
+        """Mark the run Crashed, in the UI and for a worker that may still run it."""
         async with get_client() as client:
             await client.set_flow_run_state(UUID(one.flow_run), Crashed(message=why), force=True)
         one.end, one.said = "crashed", why
 
     async def end(self, tries: Sequence[Try]) -> None:
-        """Cancel the runs: those that have not begun at once, others by their workers."""
+        """Cancel the runs: at once before they begin, by their workers afterwards."""
         async with get_client() as client:
             for one in tries:
                 state = Cancelling() if one.running else Cancelled(message="the batch was stopped")
                 try:
                     await client.set_flow_run_state(UUID(one.flow_run), state)
                 except PrefectException as error:
-                    self._log.warning("%s is not cancelled: %s", one.name, error)
+                    self._log.warning("%s could not be cancelled: %s", one.name, error)
 
     async def _children(self) -> list[FlowRun]:
         chosen = FlowRunFilterParentFlowRunId(any_=[self._parent.id])
@@ -139,13 +142,13 @@ async def check_deployment(name: str) -> None:
     """Make sure that there is a deployment that runs shards.
 
     Raises:
-        BadInput: There is none of this name.
+        BadInput: There is no deployment of this name.
     """
     try:
         async with get_client() as client:
             await client.read_deployment_by_name(name)
     except ObjectNotFound:
         raise BadInput(
-            f"shard_deployment {name}: there is no such deployment; deploy report-shard, as"
-            " deployments/prefect.yaml does, or leave shards out"
+            f"shard_deployment {name}: there is no such deployment; deploy report-shard as in"
+            " deployments/prefect.yaml, or leave out shards"
         ) from None

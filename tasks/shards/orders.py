@@ -1,6 +1,6 @@
-"""Parts of a batch: how topics and limits are dealt, and what one part has to do.
+"""Orders: how a batch's topics and limits are dealt to shards, and what one shard has to do.
 
-Who runs a shard, and where, is not known here.
+Not here: who runs a shard, and where (`workers`).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ MICRO = Decimal("0.000001")
 
 
 class ShardOrder(Record):
-    """What one shard of a batch has to do; written by the batch, taken back to end the shard.
+    """What one shard of a batch has to do; the batch writes it, and withdraws it to end the shard.
 
     Attributes:
         number: Which shard, from 1.
         count: How many shards the batch has.
-        plan: The whole batch's.
+        plan: The plan of the whole batch.
         endpoint: Name of a saved endpoint; None: the environment's.
         budget_usd: What this shard may spend; None: no limit.
         started: When the batch began.
-        again: Some of the answers may have been paid for by a try before this one.
+        again: An earlier try may have paid for some of the answers.
     """
 
     number: int
@@ -45,7 +45,7 @@ class ShardOrder(Record):
 
     @cached_property
     def digest(self) -> str:
-        """Equal for orders of the same work, whatever a try before has left of the budget."""
+        """Equal for orders of the same work, whatever earlier tries left of the budget."""
         work = self.model_dump(mode="json", exclude={"budget_usd", "started", "again"})
         return digest(canonical_json(work))
 
@@ -63,7 +63,7 @@ class ShardOrder(Record):
         )
 
     def part(self, whole: int | None) -> int | None:
-        """This shard's part of a limit; the parts of all shards make the whole."""
+        """This shard's part of a limit; the parts of all shards add up to the whole."""
         if whole is None:
             return None
         return whole // self.count + (self.number <= whole % self.count)
@@ -78,12 +78,12 @@ class ShardOrder(Record):
 
 
 def dealt(topics: Sequence[Topic], count: int) -> list[list[Topic]]:
-    """Topics dealt round robin, one pile a shard."""
+    """Deal topics round robin, one pile a shard."""
     return [list(topics[number::count]) for number in range(count)]
 
 
 def divided_usd(whole: Decimal | None, sizes: Sequence[int]) -> list[Decimal | None]:
-    """Money divided by the size of each part, to the last digit: the parts make the whole."""
+    """Divide money by the size of each part; the parts add up to the whole, to the last digit."""
     if whole is None:
         return [None] * len(sizes)
     total = sum(sizes)
@@ -108,10 +108,10 @@ def orders(
     endpoint: str | None,
     started: datetime,
 ) -> list[ShardOrder]:
-    """The orders of all shards of a batch.
+    """Write the orders of all shards of a batch.
 
     Args:
-        batch: The whole.
+        batch: What to do.
         count: How many shards there are.
         endpoint: Name of the saved endpoint; None: the environment's.
         started: When the batch began.

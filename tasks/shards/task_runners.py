@@ -1,4 +1,7 @@
-"""Shards on the flow's own task runner: processes of this machine, threads, a Dask cluster."""
+"""Shards as tasks of the flow's own task runner: threads, processes of this machine, Dask.
+
+Not here: what the end of a try means for the batch (`following`).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from prefect_llm_reports.tasks.shards.workers import LOOK_S, End, Try, end_of
 
 
 class RunnerWorkers:
-    """The flow's own task runner: processes of this machine, a Dask cluster.
+    """The workers of the flow's own task runner.
 
     Args:
         step: The task that runs a shard.
@@ -43,7 +46,7 @@ class RunnerWorkers:
         self._replacements = ExitStack()
 
     async def begin(self, number: int, digest: str) -> Try:
-        """Submit the task; where the runner's processes are gone, to another runner like it."""
+        """Submit the task; use another runner like it when the runner's processes are gone."""
         del digest
         parameters = {**self._given, "shard": number}
         try:
@@ -65,7 +68,7 @@ class RunnerWorkers:
             return self._runner.submit(self._step, parameters)
 
     async def look(self, tries: Sequence[Try]) -> None:
-        """Wait until a try has ended, a little at most."""
+        """Wait until a try has ended, `LOOK_S` seconds at most."""
         self._ended.clear()
         if not any(_is_over(self._futures[one]) for one in tries):
             try:
@@ -79,24 +82,24 @@ class RunnerWorkers:
                 one.end, one.said = await asyncio.to_thread(_ending, future)
 
     async def lose(self, one: Try, why: str) -> None:
-        """Give up on a try; the runner itself knows better whether it is under way."""
+        """Give up a try."""
         one.end, one.said = "crashed", why
 
     async def end(self, tries: Sequence[Try]) -> None:
-        """Take back what has not begun; what is under way ends by itself, without its order."""
+        """Cancel tasks that have not begun; others end by themselves, without their order."""
         for one in tries:
             cancel = getattr(cast("Any", self._futures[one]).wrapped_future, "cancel", None)
             if cancel:
                 await asyncio.to_thread(cancel)
 
     def close(self) -> None:
-        """End the runners that took the place of broken ones."""
+        """End the runners that replaced broken ones."""
         self._replacements.close()
 
 
 @process_wide
 def api_of_this_process() -> Generator[None]:
-    """Let processes that are started meanwhile use this one's embedded server, if it has one."""
+    """Let processes started meanwhile use the embedded server of this process, if it has one."""
     name = "PREFECT_API_URL"
     if get_current_settings().api.url or name in os.environ:
         yield
@@ -114,7 +117,7 @@ def _is_over(future: Any) -> bool:
 
 
 def _ending(future: PrefectFuture[Any]) -> tuple[End, str]:
-    """How a task that is over ended; what nobody foresaw may go better next time."""
+    """How a task that is over ended; an unexpected error counts as a crash, to be tried again."""
     try:
         error = future.result(raise_on_failure=False)
         state = future.state
@@ -129,7 +132,7 @@ def _ending(future: PrefectFuture[Any]) -> tuple[End, str]:
 
 
 def offered(runner: TaskRunner[Any]) -> int:
-    """How many shards a task runner can run at once, as far as it tells."""
+    """How many shards a task runner can run at once; 1 when it does not say."""
     if hasattr(runner, "adapt_kwargs"):  # Dask: one a worker process
         with api_of_this_process():
             nthreads: dict[str, int] = cast("Any", runner).client.nthreads()

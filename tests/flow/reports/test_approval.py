@@ -166,7 +166,7 @@ def test_refining_goes_on_with_another_threshold_and_asks_again(bench: Bench) ->
     assert (edge.status, edge.score, edge.iterations) == ("published", 9, 4)
     assert tidal.status == "failed"
     assert tidal.error is not None
-    assert "it was named" in tidal.error.message
+    assert "the decision names it" in tidal.error.message
 
 
 def test_called_from_python_the_run_waits_in_its_process(bench: Bench) -> None:
