@@ -10,6 +10,7 @@ from uuid import UUID
 
 from prefect_llm_reports.tasks.contract.money import cost_text
 from prefect_llm_reports.tasks.reports.drawing import draw_reports
+from prefect_llm_reports.tasks.reports.throttle import SHARE
 from prefect_llm_reports.tasks.runtime.artifacts import begin_progress, move_progress, show_picture
 from prefect_llm_reports.tasks.runtime.progress import Progress
 
@@ -69,7 +70,7 @@ class ProgressBar:
             await asyncio.sleep(wait)
             began = time.monotonic()
             await self.move()
-            wait = max(PACE_S, 50 * (time.monotonic() - began))
+            wait = max(PACE_S, SHARE * (time.monotonic() - began))
 
     def _percent(self) -> float:
         progress = self._progress
