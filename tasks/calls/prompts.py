@@ -17,6 +17,7 @@ from prefect_llm_reports.tasks.contract.calls import Message
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.options import Critic, ReportOptions
 from prefect_llm_reports.tasks.contract.reports import Topic
+from prefect_llm_reports.tasks.contract.tags import delimited
 from prefect_llm_reports.tasks.templates.sandbox import (
     Limits,
     Sandbox,
@@ -28,23 +29,6 @@ from prefect_llm_reports.tasks.templates.sandbox import (
 PROMPTS = ("writer", "critic", "reviser", "summarizer")
 MAX_PROMPT_CHARS = 2_000_000
 MAX_RENDER_S = 2.0
-
-_OWN_TAGS = (
-    "topic|guidance|house_style|draft|critique|setbacks|report|query|schema|variant"
-    "|candidate|input|instructions|problem"
-)
-_UNSEEN = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
-
-
-def delimited(tag: str, text: str) -> str:
-    """Wrap untrusted text in `<tag>` lines; this tag and our own inside it are escaped."""
-    return f"<{tag}>\n{_tags(tag).sub('&lt;', text)}\n</{tag}>"
-
-
-@lru_cache(maxsize=64)
-def _tags(tag: str) -> re.Pattern[str]:
-    names = f"{_OWN_TAGS}|{re.escape(tag)}"
-    return re.compile(rf"<(?={_UNSEEN}(?:/{_UNSEEN})?(?:{names})\b)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=16)

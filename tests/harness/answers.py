@@ -4,10 +4,8 @@ What lives here: recognising the step and topic of a prompt, the key of a reques
 texts, and an instance for any JSON Schema. What does not: faults (`harness.faults`) and the server
 (`harness.endpoint`).
 
-Prompts wrap data in tags on their own lines (`<topic>`, `<draft>`, `<critique>`, `<report>`). Text
-by this module carries its place in the loop on a line of its own: `Marker: draft 1` for a first
-draft, `Revision: 2` for a text revised twice. A topic is reported as the prompt spells it, escapes
-included.
+Text by this module carries its place in the loop on a line of its own: `Marker: draft 1` for a
+first draft, `Revision: 2` for a text revised twice.
 """
 
 from __future__ import annotations
@@ -18,10 +16,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from prefect_llm_reports.tasks.contract.tags import Tag, enclosed
+
 CREATED = 1_750_000_000
-_BLOCK = re.compile(
-    r"^<(topic|draft|critique|report)>[ \t]*\r?\n(.*?)^</\1>[ \t]*\r?$", re.MULTILINE | re.DOTALL
-)
+_TELLING = {Tag.TOPIC, Tag.DRAFT, Tag.CRITIQUE, Tag.REPORT}
 _REVISION = re.compile(r"^Revision: (\d+)\s*$", re.MULTILINE)
 _HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 _SENTENCES = (
@@ -149,10 +147,7 @@ def _user_texts(body: Any) -> Iterator[str]:
 
 
 def _blocks(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for match in _BLOCK.finditer(text):
-        found.setdefault(match[1], match[2])
-    return found
+    return {tag: block for tag, block in reversed(enclosed(text)) if tag in _TELLING}
 
 
 def _format(body: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefect_llm_reports.tasks.calls import prompts
-from prefect_llm_reports.tasks.calls.prompts import delimited
+from prefect_llm_reports.tasks.contract.tags import delimited
 from tests.harness.pace import within
 from tests.unit.calls.test_prompts import FRAME, folder, problems
 

@@ -11,7 +11,6 @@ from prefect_llm_reports.tasks.calls.prompts import (
     PROMPTS,
     check_templates,
     critic_prompt,
-    delimited,
     reviser_prompt,
     summarizer_prompt,
     writer_prompt,
@@ -19,6 +18,7 @@ from prefect_llm_reports.tasks.calls.prompts import (
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.reports import Topic
+from prefect_llm_reports.tasks.contract.tags import delimited
 
 TAGS = ("topic", "guidance", "house_style", "draft", "critique", "setbacks", "report")
 SPELLINGS = (
