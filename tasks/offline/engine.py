@@ -11,37 +11,34 @@ from __future__ import annotations
 import html
 import json
 import re
-from itertools import islice
 from typing import Any, cast
 
 import httpx2
 
 from prefect_llm_reports.tasks.contract.records import OFFLINE, canonical_json, digest
 from prefect_llm_reports.tasks.contract.reports import Critique
+from prefect_llm_reports.tasks.contract.tags import Tag, enclosed
 from prefect_llm_reports.tasks.offline.filling import Form, Json, mapping
 from prefect_llm_reports.tasks.offline.phrases import (
     NOTICE,
     REVISED_NOTICE,
-    TOPICAL,
     Voice,
+    escaped,
+    number,
     one_line,
-    opening,
-    section,
-    shorten,
 )
 from prefect_llm_reports.tasks.offline.rules import (
     critique,
     keywords,
-    parts_of,
     revise,
+    sections_of,
     sentences_of,
+    words_of,
 )
 
-_TAGS = "topic|guidance|draft|critique|report|setbacks|query|schema|variant|candidate|input"
-_CANDIDATE = re.compile(r"^<candidate>\n(.*?)\n</candidate>$", re.MULTILINE | re.DOTALL)
-_ESCAPED = re.compile(rf"&lt;(/?(?:{_TAGS})>)")
+_TITLE = re.compile(r"^# (.+)", re.MULTILINE)
+_COMPLETE = re.compile(r"[.!?…。\uff01\uff1f][\"'”\u2019)*_]{0,4}$")
 _MARKUP = re.compile(r"(?<!\\)(?:\*{1,3}|`+|~~)|!?\[(?=[^\[\]]*\]\()|\]\([^()\s]*\)")
-_BACKSLASH = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 class OfflineTransport(httpx2.AsyncBaseTransport):
@@ -56,14 +53,11 @@ class OfflineTransport(httpx2.AsyncBaseTransport):
         if request.method != "POST" or not request.url.path.endswith("/chat/completions"):
             asked = f"{request.method} {request.url.path}"
             return _refused(404, f"the offline engine answers chat completions only, not {asked}")
-        sent = await request.aread()
-        try:
-            body: Any = json.loads(sent)
-        except ValueError as e:
-            return _refused(400, f"the request body is not JSON: {e}")
-        body = mapping(body)
+        body = _read(await request.aread())
         if not isinstance(body.get("messages"), list):
-            return _refused(400, "the request body has no list of messages", "messages")
+            return _refused(
+                400, "the body is not a JSON object with a list of messages", "messages"
+            )
         if body.get("stream"):
             return _refused(400, "the offline engine does not stream; leave stream out", "stream")
         if body.get("n") not in (None, 1):
@@ -117,17 +111,6 @@ def _text(message: Any) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _block(said: str, tag: str) -> str | None:
-    """What stands between a tag and its end, each on a line of its own; None: no such block."""
-    opened = f"\n<{tag}>\n"
-    start = f"\n{said}".find(opened)
-    if start < 0:
-        return None
-    start += len(opened) - 2
-    end = said.find(f"\n</{tag}>", start)
-    return None if end < 0 else _ESCAPED.sub(r"<\1", said[start + 1 : end])
-
-
 def reply(body: Json) -> str:
     """The answer's text for one Chat Completions request.
 
@@ -135,142 +118,82 @@ def reply(body: Json) -> str:
         body: The request as the API defines it; model, temperature and limits do not matter.
     """
     messages = cast(list[Any], body.get("messages") or [])
-    users = [m for m in messages if mapping(m).get("role") == "user"]
-    said = _text(users[-1]).rstrip() if users else ""
-    variant = ""
-    if said.endswith("</variant>"):
-        said, _, variant = said.rpartition("<variant>")
-    topic, guidance = _block(said, "topic") or "", _block(said, "guidance") or ""
-    draft, report, judged = (_block(said, tag) for tag in ("draft", "report", "critique"))
-    seed = json.dumps([topic, guidance, body.get("seed"), variant])
-    voice = Voice(topic or _title(draft or report or ""), seed)
-    name, schema = _wanted(body, [_text(m) for m in messages])
-    if draft is not None and judged is None and (name == "critique" or schema is None):
+    users = [message for message in messages if mapping(message).get("role") == "user"]
+    said = _text(users[-1]) if users else ""
+    blocks = enclosed(said)
+    given = dict(reversed(blocks))
+    topic, guidance = given.get(Tag.TOPIC, ""), given.get(Tag.GUIDANCE, "")
+    draft, report = given.get(Tag.DRAFT), given.get(Tag.REPORT)
+    seed = digest(json.dumps([said, body.get("seed")]))
+    title = _TITLE.search(draft or report or "")
+    voice = Voice(topic or (_plain(title[1]) if title else ""), seed)
+    query = one_line(given.get(Tag.QUERY, said), 80)
+
+    asked = mapping(body.get("response_format"))
+    form = mapping(asked.get("json_schema"))
+    schema = mapping(form.get("schema")) or _read(given.get(Tag.SCHEMA, ""))
+    judging = set(schema.get("properties", Critique.model_fields)) == set(Critique.model_fields)
+    if draft is not None and Tag.CRITIQUE not in given and judging:
         return json.dumps(critique(draft, topic, guidance).model_dump())
-    if name == "verdict" and schema is not None:
-        return json.dumps(verdict(said, topic or _block(said, "query") or ""))
-    if schema is not None:
-        query = _block(said, "query") or said
-        form = Form(schema, shorten(one_line(query), 80), seed + digest(query))
-        return json.dumps(form.filled())
+    if form.get("name") == "verdict":
+        task = topic or given.get(Tag.QUERY, "")
+        found = [critique(text, task, "") for tag, text in blocks if tag == Tag.CANDIDATE]
+        scores = ({"reason": each.summary, "score": each.score} for each in found)
+        return json.dumps({f"candidate_{n}": score for n, score in enumerate(scores, start=1)})
+    if asked.get("type") in ("json_schema", "json_object"):
+        schema = schema or {"properties": {"answer": {"type": "string"}}}
+        return json.dumps(Form(schema, query, seed).filled())
     if draft is not None:
-        return revise(draft, voice, guidance, _improvements(judged or ""))
+        points = cast(list[Any], _read(given.get(Tag.CRITIQUE, "")).get("improvements") or [])
+        return revise(draft, voice, guidance, [str(point) for point in points])
     if report is not None:
-        return summary(report)
+        return _summary(report)
     if topic:
-        return first_draft(voice, guidance)
-    query = shorten(one_line(_block(said, "query") or said), 200)
+        return _first_draft(voice, guidance)
     return (
         "The offline rule-based engine answers without a language model and has no facts to answer "
         f"“{query}” with. Choose another model for a researched answer."
     )
 
 
-def verdict(said: str, task: str) -> Json:
-    """A score with its reason for every candidate in a request.
-
-    Reports are measured as drafts are; other answers by how much they say.
-
-    Args:
-        said: The request, with each candidate in a block.
-        task: What the candidates answer.
-    """
-    judged: Json = {}
-    for number, text in enumerate(_CANDIDATE.findall(said), start=1):
-        if re.search(r"^# ", text, re.MULTILINE):
-            found = critique(text, task, "")
-            score, reason = found.score, found.summary
-        else:
-            words, sentences = len(text.split()), len(list(sentences_of(text)))
-            score = max(2, min(7, 2 + words // 20))
-            reason = f"By rules alone: {words} words in {sentences} sentences; truth is not judged."
-        judged[f"candidate_{number}"] = {"reason": reason, "score": score}
-    return judged
-
-
-def _wanted(body: Json, said: list[str]) -> tuple[str, Json | None]:
-    """The name and the schema of the structured answer a request asks for, if it does."""
-    asked = mapping(body.get("response_format"))
-    if asked.get("type") == "json_schema":
-        named = mapping(asked.get("json_schema"))
-        return str(named.get("name")), mapping(named.get("schema"))
-    for block in filter(None, (_block(text, "schema") for text in reversed(said))):
-        try:
-            schema = mapping(json.loads(block))
-        except ValueError:
-            continue
-        same = set(mapping(schema.get("properties"))) == set(Critique.model_fields)
-        return "critique" if same else "", schema
-    if asked.get("type") == "json_object":
-        return "critique", {"properties": {"answer": {"type": "string"}}}
-    return "", None
-
-
-def _improvements(judged: str) -> list[str]:
-    """The critic's points, as far as its answer can be read."""
+def _read(text: str | bytes) -> Json:
+    """A JSON object; anything else is read as an empty one."""
     try:
-        points = mapping(json.loads(judged)).get("improvements")
+        return mapping(json.loads(text))
     except ValueError:
-        return []
-    return [p for p in cast(list[Any], points) if isinstance(p, str)] if points else []
+        return {}
 
 
-def _title(text: str) -> str:
-    """The text's own title, for a request that does not name a topic."""
-    first = text.lstrip().partition("\n")[0]
-    return _plain(first) if first.startswith("# ") else ""
-
-
-def first_draft(voice: Voice, guidance: str) -> str:
-    """A working paper without conclusion, example and table, and for some topics less.
-
-    Args:
-        voice: Topic and choice of words.
-        guidance: Points to cover, which the paper names.
-    """
-    order = sorted(TOPICAL, key=lambda key: voice.pick(f"order {key}", 1 << 32))
-    less = voice.pick("less", 3)
-    parts = [
-        f"# {voice.heading}",
-        f"> {NOTICE}",
-        opening(voice, keywords(guidance)),
-        section(voice, "frame"),
-        section(voice, "questions", lists=less != 1),
-        *(section(voice, key, brief=less == 2 and key == order[1]) for key in order[:3]),
-    ]
+def _first_draft(voice: Voice, guidance: str) -> str:
+    """A paper without conclusion, example and table, and for some topics with fewer sections."""
+    topical = voice.topical()[: 2 + number(voice.seed, 2)]
+    parts = [f"# {voice.heading}", f"> {NOTICE}", voice.section("opening")[1]]
+    if points := keywords(guidance):
+        parts.append(f"The request asks for these points: {', '.join(map(escaped, points))}.")
+    parts += ["## " + "\n\n".join(voice.section(n)) for n in ("frame", "questions", *topical)]
     return "\n\n".join(parts) + "\n"
 
 
-def summary(report: str) -> str:
-    """Two or three paragraphs of the report's own sentences, as plain text.
-
-    Args:
-        report: The report in Markdown.
-    """
-    head, parts = parts_of(report)
-    lead = _first(head, 2)
-    middle = [said for _, body in parts[:-1] for said in _first(body, 1)][:4]
-    last = _first(parts[-1][1], 2) if parts else []
-    if bool(lead) + bool(middle) + bool(last) < 2:
-        every = _first(report, 6)
-        lead, middle, last = every[: (len(every) + 1) // 2], every[(len(every) + 1) // 2 :], []
-    said = [" ".join(dict.fromkeys(part)) for part in (lead, middle, last) if part]
-    if not said:
-        said.append("The report contains no running text that could be summarized.")
-    if len(said) < 2:
-        said.append("It says no more than this, and the offline rule-based engine adds nothing.")
-    if NOTICE in report:
-        said[-1] += f" {NOTICE}"
-    return "\n\n".join(said)
+def _summary(report: str) -> str:
+    """Two paragraphs of the report's own sentences, the first of each section, as plain text."""
+    head, parts = sections_of(report)
+    said = [_complete(text) for text in (head, *(body for _, body in parts))]
+    leads = [sentences[0] for sentences in said if sentences][:8]
+    if len(leads) < 2:
+        leads = _complete(report)[:6]
+    half = (len(leads) + 1) // 2
+    first = " ".join(leads[:half]) or "The report has no running text that could be summarized."
+    second = " ".join(leads[half:]) or "The offline rule-based engine adds nothing to it."
+    return f"{first}\n\n{second}" + (f" {NOTICE}" if NOTICE in report else "")
 
 
-def _first(text: str, count: int) -> list[str]:
-    """The first complete sentences of a text, without markup and without our own notice."""
-    plain = (_plain(said) for said in sentences_of(text))
-    return list(islice((said for said in plain if said not in (NOTICE, REVISED_NOTICE)), count))
+def _complete(text: str) -> list[str]:
+    """The complete sentences of a text without markup and without our own notice."""
+    said = (s for s in sentences_of(text) if _COMPLETE.search(s) and len(words_of(s)) > 3)
+    return [plain for s in said if (plain := _plain(s)) not in (NOTICE, REVISED_NOTICE)]
 
 
 def _plain(markdown: str) -> str:
     """One sentence without Markdown, of at most 400 characters."""
-    bare = _MARKUP.sub("", shorten(markdown, 400))
-    return html.unescape(_BACKSLASH.sub(r"\1", bare)).lstrip("#>-*+| ")
+    bare = _MARKUP.sub("", one_line(markdown, 400))
+    return html.unescape(bare.replace("\\", "")).lstrip("#>-*+| ")

@@ -1,4 +1,4 @@
-"""Answers of the embedded engine to any JSON Schema: valid, deterministic, and not researched.
+"""Answers of the embedded engine to any JSON Schema: valid, deterministic and not researched.
 
 Here: objects, arrays, choices, references and limits. Not here: requests, reports, prompts.
 Numbers and choices follow from a hash of the question; a free text says that it was filled in.
@@ -7,39 +7,17 @@ Numbers and choices follow from a hash of the question; a free text says that it
 from __future__ import annotations
 
 import json
-import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote
 
-from prefect_llm_reports.tasks.offline.phrases import number, one_line, shorten
+from prefect_llm_reports.tasks.offline.phrases import number, one_line, words
 
 Json = dict[str, Any]
 
-_PHRASES = (
-    "From the offline rule-based engine, without a language model. On “{query}” it knows no facts; "
-    "{field} stands here in the form asked for: {asked}.",
-    "{asked}: the offline rule-based engine has no researched answer to “{query}” for {field}.",
-    "The offline rule-based engine filled in {field} ({asked}) for “{query}” and researched "
-    "nothing.",
-)
-_SHAPES = {"$ref", "anyOf", "oneOf", "allOf", "enum", "const"}
 _SPARSE_DEPTH, _DEEPEST = 6, 12
-_FORMATS = {
-    "date-time": "2000-01-01T00:00:00Z",
-    "date": "2000-01-01",
-    "time": "00:00:00Z",
-    "duration": "P1D",
-    "email": "offline@example.invalid",
-    "hostname": "offline.invalid",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
-    "uri": "https://offline.invalid/",
-    "uuid": "00000000-0000-4000-8000-000000000000",
-}
-_SPECIMENS = ("offline", "Offline", "OFFLINE", "0", "1", "10", "0.5", "A", "a", "A1", "a-1", "AA",
-              "AAA", "00", "000", "0000", "00000", "#000000", "2000-01-01", "1.0.0")  # fmt: skip
 
 
 def mapping(value: Any) -> Json:
@@ -53,8 +31,8 @@ class Form:
 
     Attributes:
         schema: The JSON Schema; references point into it.
-        query: What was asked, quoted in free texts.
-        seed: Whatever else the answer may depend on.
+        query: The question, quoted in free texts.
+        seed: Anything else that the answer depends on.
     """
 
     schema: Json
@@ -63,24 +41,25 @@ class Form:
 
     def filled(self) -> Any:
         """An object, unless the schema asks for something else."""
-        whole = self.schema if self.schema.keys() & _SHAPES else {"type": "object", **self.schema}
-        return self._fill(whole, "answer", "", 0)
+        return self._fill(self.schema, "answer", "", 0)
 
     def _fill(self, schema: Any, name: str, path: str, depth: int) -> Any:
         field = self._resolved(mapping(schema))
-        choice = self._number(path, 1 << 32)
         if depth > _DEEPEST:
             return None
         if "const" in field:
             return field["const"]
+        choice = number(f"{self.seed}\0{path}")
         if field.get("enum"):
             return field["enum"][choice % len(field["enum"])]
-        for key in ("anyOf", "oneOf"):
-            if options := [self._resolved(mapping(option)) for option in field.get(key, ())]:
-                shared = {k: v for k, v in field.items() if k != key}
-                chosen = {**shared, "allOf": [_preferred(options, depth)]}
-                return self._fill(chosen, name, path, depth + 1)
-        kinds: Any = field.get("type") or _kind(field)
+        if either := next((key for key in ("anyOf", "oneOf") if field.get(key)), None):
+            options = [self._resolved(mapping(option)) for option in field.pop(either)]
+            if depth > _SPARSE_DEPTH:
+                options.sort(key=lambda o: (o.get("type") != "null", len(json.dumps(o))))
+            else:
+                options.sort(key=lambda o: o.get("type") == "null")
+            return self._fill({**field, "allOf": options[:1]}, name, path, depth + 1)
+        kinds: Any = field.get("type", "object" if "properties" in field or not path else "string")
         if isinstance(kinds, list):
             kinds = next((kind for kind in cast(list[str], kinds) if kind != "null"), "null")
         match kinds:
@@ -89,28 +68,25 @@ class Form:
             case "array":
                 return self._array(field, name, path, depth)
             case "integer" | "number":
-                return _figure(field, name, choice, whole=kinds == "integer")
+                return _figure(field, choice, whole=kinds == "integer")
             case "boolean":
                 return choice % 2 == 0
             case "null":
                 return None
             case _:
-                return self._string(field, name, path)
-
-    def _number(self, path: str, below: int) -> int:
-        return number(f"{self.seed}\0{path}", below)
+                return self._string(field, name)
 
     def _resolved(self, schema: Json, depth: int = 0) -> Json:
-        """The schema with references followed and `allOf` merged in."""
+        """A copy of the schema with references followed and `allOf` merged in."""
+        merged = dict(schema)
         for _ in range(_DEEPEST):
-            if not isinstance(schema.get("$ref"), str):
+            if not isinstance(reference := merged.pop("$ref", None), str):
                 break
             found: Any = self.schema
-            for step in str(schema["$ref"]).removeprefix("#").split("/")[1:]:
+            for step in reference.removeprefix("#").split("/")[1:]:
                 found = mapping(found).get(unquote(step).replace("~1", "/").replace("~0", "~"))
-            schema = {**mapping(found), **{k: v for k, v in schema.items() if k != "$ref"}}
-        merged = {k: v for k, v in schema.items() if k != "allOf"}
-        for option in schema.get("allOf", ()) if depth < _DEEPEST else ():
+            merged = {**mapping(found), **merged}
+        for option in merged.pop("allOf", ()) if depth < _DEEPEST else ():
             part = self._resolved(mapping(option), depth + 1)
             properties = {**mapping(merged.get("properties")), **mapping(part.get("properties"))}
             required = [*merged.get("required", ()), *part.get("required", ())]
@@ -121,21 +97,20 @@ class Form:
 
     def _object(self, field: Json, path: str, depth: int) -> Json:
         properties = mapping(field.get("properties"))
-        wanted = dict.fromkeys([*(() if depth > _SPARSE_DEPTH else properties),
-                                *field.get("required", ())])  # fmt: skip
+        wanted = [*(properties if depth <= _SPARSE_DEPTH else ()), *field.get("required", ())]
         filled = {k: self._fill(properties.get(k), k, f"{path}/{k}", depth + 1) for k in wanted}
-        rest = mapping(field.get("additionalProperties"))
         for i in range(len(filled), field.get("minProperties", 0)):
-            filled[f"item_{i + 1}"] = self._fill(rest, f"item {i + 1}", f"{path}/+{i}", depth + 1)
+            name = f"item_{i + 1}"
+            more = field.get("additionalProperties")
+            filled[name] = self._fill(more, name, f"{path}/{name}", depth + 1)
         return filled
 
     def _array(self, field: Json, name: str, path: str, depth: int) -> list[Any]:
         fixed = cast(list[Any], field.get("prefixItems", []))
         items = [self._fill(s, name, f"{path}/{i}", depth + 1) for i, s in enumerate(fixed)]
-        least = field.get("minItems", 0)
         usual = 0 if depth > _SPARSE_DEPTH or field.get("items", not fixed) is False else 3
-        count = min(max(least, usual), field.get("maxItems", max(least, usual)))
-        for i in range(len(items), len(items) + 30 * count):
+        count = min(max(field.get("minItems", 0), usual), field.get("maxItems", 1 << 32))
+        for i in range(len(items), 30 * count):  # a unique item can take several tries
             if len(items) >= count:
                 break
             item = self._fill(field.get("items"), f"{name} {i + 1}", f"{path}/{i}", depth + 1)
@@ -143,62 +118,32 @@ class Form:
                 items.append(item)
         return items
 
-    def _string(self, field: Json, name: str, path: str) -> str:
-        if (form := field.get("format")) in _FORMATS:
-            return _FORMATS[str(form)]
+    def _string(self, field: Json, name: str) -> str:
+        if field.get("format") in words().formats:
+            return words().formats[field["format"]]
         least, most = field.get("minLength", 0), field.get("maxLength", 100_000)
         if pattern := field.get("pattern"):
-            fitting = (s for s in _SPECIMENS if least <= len(s) <= most and _fits(pattern, s))
-            return next(fitting, "offline")
-        asked = shorten(one_line(str(field.get("description") or name.replace("_", " "))), 120)
-        phrase = _PHRASES[self._number(path, len(_PHRASES))]
-        named = {"field": name.replace("_", " "), "asked": asked.rstrip("."), "query": self.query}
-        text = re.sub(r"\{(\w+)\}", lambda m: named[m[1]], phrase)
-        return shorten(text, most)[:most].ljust(least, ".")
+            for specimen in words().specimens:
+                with suppress(re.error):  # JSON Schema's patterns know more than Python's
+                    if least <= len(specimen) <= most and re.search(pattern, specimen):
+                        return specimen
+        about = one_line(str(field.get("description", "")), 120).rstrip(".")
+        asked = name.replace("_", " ") + (f" ({about})" if about else "")
+        text = f"The offline rule-based engine filled in {asked} for “{self.query}”, unresearched."
+        return one_line(text, most)[:most].ljust(least, ".")
 
 
-def _preferred(options: list[Json], depth: int) -> Json:
-    """The first option that says something; deep down, the one that ends soonest."""
-    if depth > _SPARSE_DEPTH:
-        return min(options, key=lambda o: (o.get("type") != "null", len(json.dumps(o))))
-    return next((option for option in options if option.get("type") != "null"), options[0])
-
-
-def _fits(pattern: str, specimen: str) -> bool:
-    try:
-        return re.search(pattern, specimen) is not None
-    except re.error:  # JSON Schema's dialect knows more than Python's
-        return False
-
-
-def _kind(field: Json) -> str:
-    """The type of a schema that does not name one."""
-    signs = {"properties": "object", "items": "array", "prefixItems": "array",
-             "minimum": "number", "maximum": "number"}  # fmt: skip
-    return next((kind for sign, kind in signs.items() if sign in field), "string")
-
-
-def _figure(field: Json, name: str, choice: int, *, whole: bool) -> int | float:
+def _figure(field: Json, choice: int, *, whole: bool) -> int | float:
     """A number within the schema's limits; it measures nothing."""
-    low, high = field.get("minimum"), field.get("maximum")
-    above, below = field.get("exclusiveMinimum"), field.get("exclusiveMaximum")
-    if whole or "score" in name.lower() or "rating" in name.lower():
-        step = int(field.get("multipleOf", 1)) or 1
-        firsts = [math.ceil(low)] if low is not None else []
-        firsts += [math.floor(above) + 1] if above is not None else []
-        lasts = [math.floor(high)] if high is not None else []
-        lasts += [math.ceil(below) - 1] if below is not None else []
-        last = min(lasts, default=None)
-        first = max(firsts, default=1 if last is None or last >= 1 else last - 9 * step)
-        first = -(-first // step) * step
-        last = first + 9 * step if last is None else last
-        if first <= last:
-            return first + step * (choice % ((last - first) // step + 1))
-    most = min((v for v in (high, below) if v is not None), default=None)
-    least = max((v for v in (low, above) if v is not None),
-                default=0 if most is None or most > 0 else most - 10)  # fmt: skip
-    most = least + 10 if most is None else most
-    value = least + (most - least) * (1 + choice % 9) / 10
-    if step := field.get("multipleOf"):
-        return math.floor(value / step) * step
-    return round(value, 3) if least < round(value, 3) < most else value
+    lows = [field[key] for key in ("minimum", "exclusiveMinimum") if key in field]
+    highs = [field[key] for key in ("maximum", "exclusiveMaximum") if key in field]
+    step = field.get("multipleOf") or 1
+    low = max(lows, default=min(highs) - 9 * step if highs and min(highs) <= step else 1)
+    high = min(highs, default=low + 9 * step)
+    if not whole and "multipleOf" not in field:
+        return low + (high - low) * (1 + choice % 9) / 10
+    first, last = int(-(-low // step)), int(high // step)
+    first += first * step == field.get("exclusiveMinimum")
+    last -= last * step == field.get("exclusiveMaximum")
+    value = step * (first + choice % max(1, last - first + 1))
+    return int(value) if whole else value

@@ -553,7 +553,11 @@ def test_a_judge_works_offline(bench: Bench) -> None:
     """The embedded engine scores candidates by rules, and says so."""
     result = bench.run(None, branches=branches("Calm", "Bold", "Dry"), merge="best")
     assert result.status == "complete"
-    assert all("By rules alone" in reason for r in result.ranking for reason in r.reasons)
+    assert all(
+        "by fixed rules, without a language model" in reason
+        for r in result.ranking
+        for reason in r.reasons
+    )
 
 
 def test_the_command_line_answers_many_inputs_and_reports_failures(
