@@ -17,7 +17,8 @@ from typing import Literal
 from prefect_llm_reports.tasks.contract.reports import Refined
 from prefect_llm_reports.tasks.pages.report import OFFLINE_BANNER, STOPPED
 from prefect_llm_reports.tasks.text.cleaning import cleaned
-from prefect_llm_reports.tasks.text.markdown import html_of, one_line, well_formed
+from prefect_llm_reports.tasks.text.html import html_of
+from prefect_llm_reports.tasks.text.markdown import one_line, well_formed
 
 Kind = Literal["paragraph", "heading", "code", "quote", "list", "item", "table", "rule"]
 Style = Literal["strong", "em", "s", "code", "sup"]

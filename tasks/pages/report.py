@@ -23,10 +23,10 @@ from prefect_llm_reports.tasks.contract.reports import BatchResult, History, Ref
 from prefect_llm_reports.tasks.pages.page import page
 from prefect_llm_reports.tasks.templates.sandbox import Html
 from prefect_llm_reports.tasks.text.cleaning import CACHED_CHARS, cleaned
+from prefect_llm_reports.tasks.text.html import html_of
 from prefect_llm_reports.tasks.text.markdown import (
     Heading,
     escaped,
-    html_of,
     one_line,
     well_formed,
 )

@@ -21,9 +21,7 @@ from prefect_llm_reports.tasks.text.markdown import (
     as_code,
     escaped,
     excessive,
-    html_of,
     parse,
-    parsed,
     plain,
     well_formed,
 )
@@ -55,11 +53,6 @@ def clean_markdown(text: str, *, title: str = "Report") -> str:
         title: The H1 of a report that brings none.
     """
     return cleaned(text, title).text
-
-
-def sanitized_html(markdown: str) -> str:
-    """Render Markdown to HTML that holds no script, style, image or unsafe link."""
-    return html_of(parsed(markdown))
 
 
 def cleaned(text: str, title: str) -> Parsed:

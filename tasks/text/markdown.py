@@ -1,23 +1,20 @@
-"""Untrusted Markdown read: one parser, one renderer to HTML, one allowlist of links and tags.
+"""Untrusted Markdown read: one parser, one allowlist of links.
 
-Pure functions. Text that is too large or too tangled to parse in bounded time is shown as it is,
-in a code block. What report.md needs beyond reading lives in `markdown_text.py`.
+Here: text made well-formed and put on one line, parsing in bounded time, headings. Not here: HTML
+(`text.html`) and the text of report.md (`text.cleaning`). Text that is too large or too tangled to
+parse is shown in a code block.
 """
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import unquote
 
-import nh3
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline, autolink, backtick, image, link
 from markdown_it.token import Token
@@ -26,7 +23,6 @@ from mdit_py_plugins.footnote import footnote_plugin
 MAX_CHARS = 1_000_000
 MAX_MARKERS = 20_000
 MAX_NESTING = 20
-ID_PREFIX = "s-"
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 _CONTROL_BYTES = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
@@ -34,11 +30,6 @@ _LATER_CONTROLS = re.compile(rb"\xc2[\x80-\x9f]")
 _MARKERS = "[]()*_`<>!|~&\\-+#"
 _SAFE_LINK = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+\Z|#[^\s<>\"]*\Z", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"([\\`*_\[\]#~])")
-_BARE_LINK = re.compile(
-    r"(?<![\w@/.])(?:https?://[^\s<>\"`{}|\\^]+|www\.[\w-]+\.[^\s<>\"`{}|\\^]+"
-    r"|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})",
-    re.IGNORECASE,
-)
 _ORDINARY_LINK = re.compile(r"https?://[a-z0-9.-]+(?:/[A-Za-z0-9/._~-]*)?\Z")
 _PLAIN = re.compile(r"(?:[^\W_]|[ ,.;?()'\"/])+")
 _TASK = re.compile(r"\[[ xX]\]\s")
@@ -98,12 +89,6 @@ def slug(text: str) -> str:
     return kept.replace(" ", "-")
 
 
-def parsed(text: str) -> Parsed:
-    """Parse Markdown; too large or too tangled text becomes a single code block."""
-    text = well_formed(text)
-    return parse(as_code(text, "") if excessive(text) else text)
-
-
 def as_code(text: str, title: str) -> str:
     """Show text as it is: one code block under a heading; text already so is left alone."""
     text = text.rstrip("\n")
@@ -112,18 +97,6 @@ def as_code(text: str, title: str) -> str:
     if head and text.endswith("\n" + head[1]) and head[1] not in text[head.end() : -len(head[1])]:
         return text + "\n"
     return (f"# {title}\n\n" if title else "") + f"{fence}text\n{text}\n{fence}\n"
-
-
-def html_of(source: Parsed, *, with_title: bool = True) -> str:
-    """Render a parsed text; `with_title=False` leaves out its first H1."""
-    tokens = source.tokens
-    if not with_title:
-        first = next((i for i, t in enumerate(tokens) if t.tag == "h1" and t.nesting == 1), None)
-        if first is not None:
-            tokens = tokens[:first] + tokens[first + 3 :]
-    parser = _parser()
-    rendered = parser.renderer.render(tokens, parser.options, {**source.env, "dropped": []})
-    return _sanitizer().clean(rendered)
 
 
 def parse(text: str) -> Parsed:
@@ -140,10 +113,9 @@ def _parser() -> MarkdownIt:
         "commonmark",
         # Said, because looking for an option that is not there is slow.
         {"html": False, "maxNesting": MAX_NESTING, **unused},
-        renderer_cls=_SafeRenderer,
     )
     parser.enable(["table", "strikethrough"]).use(footnote_plugin, inline=False)
-    parser.validateLink = lambda url: True  # what may not be linked is decided once: `_allowed`
+    parser.validateLink = lambda url: True  # what may not be linked is decided once, by `allowed`
     slowly = parser.normalizeLink
     parser.normalizeLink = lambda url: url if _ORDINARY_LINK.match(url) else slowly(url)
     parser.inline.ruler.at("backticks", _located(backtick, "code_inline"))
@@ -153,7 +125,6 @@ def _parser() -> MarkdownIt:
     parser.core.ruler.at("inline", _inline)
     parser.core.ruler.before("footnote_tail", "leaves", _keep_leaves)
     parser.core.ruler.push("reading", _mark_headings_and_tasks)
-    parser.add_render_rule("footnote_anchor", _footnote_anchor)
     return parser
 
 
@@ -242,121 +213,3 @@ def excessive(text: str) -> bool:
     return len(text) > MAX_CHARS or (
         len(text) > MAX_MARKERS and sum(map(text.count, _MARKERS)) > MAX_MARKERS
     )
-
-
-@cache
-def _sanitizer() -> nh3.Cleaner:
-    blocks = "p h1 h2 h3 h4 h5 h6 ul ol li blockquote pre hr br div section table thead tbody tr"
-    named = {tag: {"id"} for tag in ("h1", "h2", "h3", "h4", "h5", "h6", "li")}
-    return nh3.Cleaner(
-        tags={*blocks.split(), "th", "td", "a", "code", "em", "strong", "s", "sup", "input"},
-        attributes={
-            **named,
-            "a": {"href", "id", "aria-label"},
-            "ol": {"start"},
-            "pre": {"tabindex"},
-            "div": {"tabindex", "role", "aria-label"},
-            "input": {"disabled", "checked"},
-        },
-        tag_attribute_values={"input": {"type": {"checkbox"}}},
-        allowed_classes={
-            "a": {"anchor", "footnote-backref"},
-            "div": {"table"},
-            "li": {"task", "footnote-item"},
-            "ol": {"footnotes-list"},
-            "section": {"footnotes"},
-            "sup": {"footnote-ref"},
-            "td": {"center", "right"},
-            "th": {"center", "right"},
-        },
-        attribute_filter=_only_allowed_links,
-        link_rel="noopener noreferrer nofollow",
-        url_schemes={"http", "https", "mailto"},
-    )
-
-
-def _only_allowed_links(tag: str, attribute: str, value: str) -> str | None:
-    return value if attribute != "href" or allowed(value) else None
-
-
-class _SafeRenderer(RendererHTML):
-    """Markdown tokens to HTML: no images, no unsafe links, prefixed heading ids."""
-
-    def heading_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        token = tokens[idx]
-        return f'<{token.tag} id="{ID_PREFIX}{html.escape(token.meta["anchor"])}">'
-
-    def heading_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        token = tokens[idx]
-        opening = tokens[idx - 2]
-        if token.tag == "h1":
-            return "</h1>\n"
-        anchor = html.escape(opening.meta["anchor"])
-        return (
-            f' <a class="anchor" href="#{ID_PREFIX}{anchor}" aria-label="Link to this section">'
-            f"#</a></{token.tag}>\n"
-        )
-
-    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        href = str(tokens[idx].attrGet("href") or "")
-        env["dropped"].append(not allowed(href))
-        if not allowed(href):
-            return ""
-        if href.startswith("#"):
-            href = f"#{ID_PREFIX}{slug(unquote(href[1:]))}"
-        return f'<a href="{html.escape(href)}">'
-
-    def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return "" if env["dropped"].pop() else "</a>"
-
-    def text(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        words = tokens[idx].content
-        if env["dropped"] or not ("://" in words or "@" in words or "www." in words.lower()):
-            return html.escape(words, quote=False)
-        return "".join(_linked(words))
-
-    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return html.escape(plain(tokens[idx].children or []))
-
-    def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return '<div class="table" tabindex="0" role="region" aria-label="Table"><table>\n'
-
-    def table_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return "</table></div>\n"
-
-    def th_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        token = tokens[idx]
-        side = str(token.attrGet("style") or "").removeprefix("text-align:")
-        return f'<{token.tag} class="{side}">' if side else f"<{token.tag}>"
-
-    td_open = th_open
-
-    def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        code = html.escape(tokens[idx].content, quote=False)
-        return f'<pre tabindex="0"><code>{code}</code></pre>\n'
-
-    fence = code_block
-
-
-def _footnote_anchor(self: Any, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-    number, again = tokens[idx].meta["id"] + 1, tokens[idx].meta["subId"]
-    name = f"{number}:{again}" if again else f"{number}"
-    return (
-        f' <a href="#fnref{name}" class="footnote-backref" aria-label="Back to the text">'
-        "\u21a9\ufe0e</a>"
-    )
-
-
-def _linked(words: str) -> Iterator[str]:
-    done = 0
-    for found in _BARE_LINK.finditer(words):
-        target = found[0].rstrip("?!.,:;*_~'\"")
-        while target.endswith(")") and target.count(")") > target.count("("):
-            target = target[:-1].rstrip("?!.,:;*_~'\"")
-        lower = target.lower()
-        is_url = lower.startswith(("http://", "https://"))
-        prefix = "" if is_url else "http://" if lower.startswith("www.") else "mailto:"
-        yield html.escape(words[done : found.start()], quote=False)
-        yield f'<a href="{html.escape(prefix + target)}">{html.escape(target, quote=False)}</a>'
-        done = found.start() + len(target)
-    yield html.escape(words[done:], quote=False)

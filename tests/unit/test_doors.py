@@ -37,7 +37,7 @@ ONLY_IMPORTERS = {
     "jinja2": {"tasks/templates/sandbox.py"},
     "prefect_aws": {"tasks/storage/s3.py"},
     "genai_prices": {"tasks/llm/pricing.py"},
-    "nh3": {"tasks/text/markdown.py"},
+    "nh3": {"tasks/text/html.py"},
     "typst": {"tasks/pages/pdf.py"},
     "docx": {"tasks/pages/word.py"},
 }

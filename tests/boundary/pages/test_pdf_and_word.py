@@ -21,7 +21,7 @@ from prefect_llm_reports.tasks.pages import pdf, word
 from prefect_llm_reports.tasks.pages.document import Document, Part, document_of, parts_of
 from prefect_llm_reports.tasks.pages.pdf import pdf_of
 from prefect_llm_reports.tasks.pages.word import docx_of
-from prefect_llm_reports.tasks.text.cleaning import sanitized_html
+from tests.harness.markdown import sanitized_html
 
 REPORT = """# Tidal power in practice
 

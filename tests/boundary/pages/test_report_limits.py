@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefect_llm_reports.tasks.text.cleaning import clean_markdown, sanitized_html
-from prefect_llm_reports.tasks.text.markdown import MAX_CHARS, parsed, well_formed
+from prefect_llm_reports.tasks.text.cleaning import clean_markdown
+from prefect_llm_reports.tasks.text.markdown import MAX_CHARS, well_formed
+from tests.harness.markdown import parsed, sanitized_html
 from tests.harness.pace import within
 from tests.unit.pages.test_report import VIEWERS, Seen, assert_safe
 

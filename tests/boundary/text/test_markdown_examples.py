@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from prefect_llm_reports.tasks.pages.report import report_html
-from prefect_llm_reports.tasks.text.markdown import parsed
+from tests.harness.markdown import parsed
 from tests.unit.pages.test_report import ATTRIBUTES, TAGS, refined
 
 EXAMPLES: dict[str, list[str]] = {

@@ -40,8 +40,9 @@ from prefect_llm_reports.tasks.pages.report import (
 )
 from prefect_llm_reports.tasks.pages.runs import RunEntry, run_page, runs_page
 from prefect_llm_reports.tasks.text.changes import Earlier, compared
-from prefect_llm_reports.tasks.text.cleaning import clean_markdown, sanitized_html
+from prefect_llm_reports.tasks.text.cleaning import clean_markdown
 from tests.harness import ROOT
+from tests.harness.markdown import sanitized_html
 
 ATTACKS = [
     "<script>alert(1)</script>",
