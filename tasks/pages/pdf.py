@@ -18,7 +18,8 @@ from typing import Any
 import typst
 
 from prefect_llm_reports.tasks.contract.errors import FormatFailed
-from prefect_llm_reports.tasks.pages.document import Document, Part, Run
+from prefect_llm_reports.tasks.pages.document import Document
+from prefect_llm_reports.tasks.pages.parts import Part, Run
 
 TEMPLATE = Path(__file__).parents[1] / "templates/pdf/report.typ"
 CONTENTS_SECTIONS, CONTENTS_CHARS = 5, 8000

@@ -6,11 +6,8 @@ and cleaning Markdown is `markdown_text.py`; the reader's pages are `reading.py`
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,8 +15,7 @@ from typing import Any
 
 import yaml
 
-from prefect_llm_reports.tasks.contract.money import exact_cost
-from prefect_llm_reports.tasks.contract.reports import BatchResult, History, Refined
+from prefect_llm_reports.tasks.contract.reports import History, Refined
 from prefect_llm_reports.tasks.pages.page import page
 from prefect_llm_reports.tasks.templates.sandbox import Html
 from prefect_llm_reports.tasks.text.cleaning import CACHED_CHARS, cleaned
@@ -40,23 +36,6 @@ STOPPED = {
     "plateau": "Scores stopped rising; the best draft is shown",
     "budget_exhausted": "The budget was used up; the best draft is shown",
 }
-CSV_COLUMNS = (
-    "topic",
-    "slug",
-    "status",
-    "score",
-    "iterations",
-    "stop_reason",
-    "cost_usd",
-    "input_tokens",
-    "output_tokens",
-    "directory",
-    "error",
-)
-_FORMULA, _BLANKS = frozenset("=+-@"), frozenset("\t\r\n")
-
-
-# One report
 
 
 def report_markdown(refined: Refined, *, offline: bool) -> str:
@@ -108,7 +87,7 @@ def report_values(refined: Refined, summary: str, *, offline: bool) -> dict[str,
     return {
         "title": title,
         "topic": "" if topic.casefold() == title.casefold() else topic,
-        "summary": _paragraphs(summary),
+        "summary": paragraphs_of(summary),
         "body": Html(_body(refined.winner.text, refined.topic.title)),
         "sections": [
             {"level": h.level, "text": h.text, "anchor": h.anchor}
@@ -129,7 +108,7 @@ def report_values(refined: Refined, summary: str, *, offline: bool) -> dict[str,
 
 def summary_text(text: str) -> str:
     """Write summary.txt: plain paragraphs, one blank line between them."""
-    return "\n\n".join(_paragraphs(text)) + "\n"
+    return "\n\n".join(paragraphs_of(text)) + "\n"
 
 
 def history_json(refined: Refined) -> str:
@@ -142,45 +121,6 @@ def history_json(refined: Refined) -> str:
         candidates=refined.candidates,
     ).model_dump(mode="json", exclude=None if refined.candidates else {"candidates"})
     return well_formed(json.dumps(history, ensure_ascii=False, indent=2)) + "\n"
-
-
-# A run
-
-
-def topics_csv(result: BatchResult) -> str:
-    """Write topics.csv: one row a topic, and no cell that a spreadsheet would calculate."""
-    out = io.StringIO(newline="")
-    rows = csv.writer(out, lineterminator="\r\n")
-    rows.writerow(CSV_COLUMNS)
-    for report in result.reports:
-        error = report.error
-        cells = (
-            report.topic,
-            report.slug,
-            report.status,
-            "" if report.score is None else score_text(report.score),
-            report.iterations,
-            report.stop_reason or "",
-            exact_cost(report.cost_usd),
-            report.usage.input_tokens,
-            report.usage.output_tokens,
-            report.directory or "",
-            f"{error.kind}: {error.message}" if error else "",
-        )
-        rows.writerow([_cell(cell) if isinstance(cell, str) else cell for cell in cells])
-    return out.getvalue()
-
-
-# Parts
-
-
-def _cell(text: str) -> str:
-    """Disarm a spreadsheet formula, also behind spaces, invisible or full-width characters."""
-    text = text.replace("\0", "")
-    seen = unicodedata.normalize("NFKC", text)
-    seen = "".join(c for c in seen if c in "\t\r\n" or unicodedata.category(c)[0] != "C")
-    armed = seen[:1] in _BLANKS or seen.lstrip()[:1] in _FORMULA
-    return ("'" if armed else "") + well_formed(text)
 
 
 def _title(headings: Sequence[Heading], refined: Refined) -> str:
@@ -196,7 +136,8 @@ def _moment(created: int) -> datetime | None:
     return datetime.fromtimestamp(created, UTC) if 0 < created < 253_402_300_800 else None
 
 
-def _paragraphs(text: str) -> list[str]:
+def paragraphs_of(text: str) -> list[str]:
+    """The paragraphs of plain text, each on one line."""
     blocks = re.split(r"\n[ \t]*(?:\n[ \t]*)+", well_formed(text).strip())
     return [" ".join(block.split()) for block in blocks if block.strip()]
 

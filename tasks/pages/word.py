@@ -22,7 +22,8 @@ from docx.shared import Mm, Pt, RGBColor
 from docx.text.run import Run as Written
 
 from prefect_llm_reports.tasks.contract.errors import FormatFailed
-from prefect_llm_reports.tasks.pages.document import Document, Part, Run
+from prefect_llm_reports.tasks.pages.document import Document
+from prefect_llm_reports.tasks.pages.parts import Part, Run
 
 MAX_PARTS = 20_000
 """A report with more paragraphs and cells is not written: it would take minutes."""

@@ -31,9 +31,9 @@ from prefect_llm_reports.tasks.pages.report import (
     report_html,
     report_markdown,
     summary_text,
-    topics_csv,
 )
 from prefect_llm_reports.tasks.pages.runs import run_page
+from prefect_llm_reports.tasks.pages.topics_csv import topics_csv
 from prefect_llm_reports.tasks.reports.questions import Plan
 from prefect_llm_reports.tasks.results.index import publish_index
 from prefect_llm_reports.tasks.results.manifests import (

@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from prefect_llm_reports.tasks.contract.records import SCHEMA_VERSION
 from prefect_llm_reports.tasks.contract.reports import BatchResult, History, Manifest
-from prefect_llm_reports.tasks.pages.report import CSV_COLUMNS
+from prefect_llm_reports.tasks.pages.topics_csv import CSV_COLUMNS
 
 SCHEMAS = Path(__file__).parents[1] / "templates/schemas"
 _MODELS: dict[str, type[BaseModel]] = {

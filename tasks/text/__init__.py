@@ -1,6 +1,6 @@
-"""Text: Markdown read and cleaned, two texts compared, text from foreign hands made showable.
+"""Text: Markdown parsed, cleaned and rendered, two texts compared, text of others made showable.
 
-Here: pure functions over strings. Not here: pages (`pages`), answers in a form
+Here: pure functions over strings. Not here: pages (`pages`), answers that fit a schema
 (`llm.answer_forms`).
 """
 

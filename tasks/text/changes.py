@@ -1,7 +1,7 @@
-"""What changed since the last report on the same topic, section by section.
+"""Changes since the last report on the same topic, section by section.
 
-Pure functions over two texts as report.md holds them. Sections are matched by their headings, the
-opening of a report by its place. Finding the earlier report is `earlier.py`.
+Here: two report.md compared, and changes.md. Sections match by their headings, the opening by its
+place. Not here: finding the earlier report (`results.earlier`).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Earlier:
 
     Attributes:
         run_id: The run that wrote it.
-        markdown: Its report.md; empty when it could not be read.
+        markdown: Its report.md; empty if it could not be read.
         score: Its score.
-        created: When it was written, UTC, as its manifest says.
-        problem: Why it could not be read.
+        created: The UTC time of its writing, as in its manifest.
+        problem: Why it could not be read; empty if it was.
     """
 
     run_id: str
@@ -52,13 +52,13 @@ class Section:
 
     @property
     def words(self) -> list[str]:
-        """What counts when two are compared: spaces and line ends do not."""
+        """Its words; two sections are compared by these, without spaces and line ends."""
         return self.text.split()
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A section whose text or heading is no longer what it was."""
+    """A section whose text or heading has changed."""
 
     before: Section
     after: Section
@@ -66,7 +66,7 @@ class Rewritten:
 
 @dataclass(frozen=True)
 class Changes:
-    """What became of each section of the earlier report."""
+    """All differences between a report and the earlier one."""
 
     earlier: Earlier | None
     added: tuple[Section, ...] = ()
@@ -92,10 +92,10 @@ class Changes:
 
 
 def compared(earlier: Earlier | None, markdown: str) -> Changes:
-    """Compare a report with the one before.
+    """Compare a report with the earlier one.
 
     Args:
-        earlier: The one before; None: there was none.
+        earlier: The earlier report; None: there is none.
         markdown: The new report.md.
     """
     if earlier is None or earlier.problem:
@@ -123,7 +123,7 @@ def compared(earlier: Earlier | None, markdown: str) -> Changes:
 
 
 def sections(markdown: str) -> list[Section]:
-    """Cut a report.md at its headings; front matter and list of contents do not count."""
+    """Split a report.md at its headings, without front matter and list of contents."""
     front = _FRONT.match(markdown)
     body = markdown[front.end() :] if front else markdown
     return list(_cut(_CONTENTS.sub("", body, count=1)))
@@ -144,7 +144,7 @@ def _cut(body: str) -> Iterator[Section]:
             lines.append(line)
             continue
         words = _plain(heading[2])
-        if heading[1] == "#" and not anchor:  # the opening, whatever the title
+        if heading[1] == "#" and not anchor:  # the title belongs to the opening
             title = words
             continue
         yield Section(title, anchor, "\n".join(lines).strip())
@@ -182,7 +182,7 @@ def changes_markdown(changes: Changes, title: str, score: float | None) -> str:
     """Write changes.md.
 
     Args:
-        changes: What has changed.
+        changes: The changes.
         title: The report's topic.
         score: The new report's score.
     """

@@ -1,18 +1,16 @@
-"""Untrusted Markdown made safe to publish: cleaned for report.md, sanitized HTML for pages.
+"""Untrusted Markdown made safe to publish in report.md.
 
-Pure functions. The source is edited only where the parse says so; what the parse does not account
-for is escaped; text that never settles is shown as it is. Reading Markdown: `markdown_tree.py`.
+Here: a text is parsed and edited until it no longer changes, then checked by a second parser. Text
+that never settles is shown in a code block. Not here: the edits (`text.rewriting`), parsing
+(`text.markdown`), HTML (`text.html`).
 """
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from prefect_llm_reports.tasks.text.markdown import (
     MAX_NESTING,
@@ -22,41 +20,30 @@ from prefect_llm_reports.tasks.text.markdown import (
     escaped,
     excessive,
     parse,
-    plain,
     well_formed,
 )
+from prefect_llm_reports.tasks.text.rewriting import defused, revised
 
 MAX_PASSES = 8
 CACHED_CHARS = 200_000
 
-_FORBIDDEN = re.compile(
-    r"(?P<break>(?<! ) *(?:<br *\/?> *)+)"
-    r"|(?P<slashes>(?<!\\)\\*)(?P<mark><(?=[A-Za-z/!?])|!\[|\]\()"
-    r"|(?P<hard>(?<!\\)\\*)(?<! ) {2,}\n"
-    r"|(?P<label>^[ \t>]*)\[(?=[^\]\n]{1,999}\]:[ \t\n]*(?!https?://|mailto:)\S)"
-    r"|(?<![ \t])[ \t]+\n",
-    re.MULTILINE | re.IGNORECASE,
-)
-_SUSPECT = ("<", "![", "](", "]:", " \n", "\t\n")
 _RISKY = re.compile(r"<[A-Za-z/!?]|!\[|\][(:]\s*(?!https?://|mailto:|#|\s)", re.IGNORECASE)
 _WRAPPED = re.compile(r"(`{3,}|~{3,})(?:markdown|md)[ \t]*\Z", re.IGNORECASE)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)\Z")
 
-Span = tuple[int, int, str | None]
-
 
 def clean_markdown(text: str, *, title: str = "Report") -> str:
-    """Normalise a report so that any CommonMark viewer shows it safely; idempotent.
+    """Make a report safe to show in any CommonMark viewer; a clean report does not change.
 
     Args:
         text: Markdown as a model wrote it.
-        title: The H1 of a report that brings none.
+        title: The H1 of a report that has none.
     """
     return cleaned(text, title).text
 
 
 def cleaned(text: str, title: str) -> Parsed:
-    """Clean a report and keep its parse for whoever renders it next."""
+    """Clean a report, as `clean_markdown` does, and keep its parse for the renderers."""
     return (_clean_cached if len(text) <= CACHED_CHARS else _clean)(text, title)
 
 
@@ -68,14 +55,14 @@ def _clean(text: str, title: str) -> Parsed:
         if excessive(source):
             break
         tree = parse(source)
-        revised = _tidied(_revised(tree, title))
-        if revised == source:
+        edited = _tidied(revised(tree, title))
+        if edited == source:
             if not _RISKY.search(source) or _harmless(source):
                 return tree
-            revised = _tidied("\n".join(_defused(line) for line in source.split("\n")))
-            if revised == source:
+            edited = _tidied("\n".join(defused(line) for line in source.split("\n")))
+            if edited == source:
                 break
-        source = revised
+        source = edited
     return parse(as_code(source, title))
 
 
@@ -83,7 +70,7 @@ _clean_cached = lru_cache(maxsize=8)(_clean)
 
 
 def _tidied(text: str) -> str:
-    """Drop blank edges, and a fence that wraps the whole answer."""
+    """Remove blank lines at both ends, and a code fence around the whole answer."""
     lines = text.split("\n")
     for _ in range(MAX_PASSES):
         filled = [i for i, line in enumerate(lines) if line.strip(" \t")]
@@ -96,6 +83,7 @@ def _tidied(text: str) -> str:
 
 
 def _balanced(lines: list[str]) -> bool:
+    """Whether every code fence in these lines is closed."""
     fence = ""
     for line in lines:
         found = _FENCE.match(line)
@@ -107,218 +95,6 @@ def _balanced(lines: list[str]) -> bool:
         elif run[0] == fence[0] and len(run) >= len(fence) and not rest:
             fence = ""
     return not fence
-
-
-def _defused(text: str) -> str:
-    """Escape every construct that could become HTML, an image or an unaccounted link."""
-    if not any(mark in text for mark in _SUSPECT):
-        return text
-
-    def escape(found: re.Match[str]) -> str:
-        if found["break"] is not None:
-            return " "
-        if found["hard"] is not None:
-            return found["hard"] + ("\n" if len(found["hard"]) % 2 else "\\\n")
-        if found["label"] is not None:
-            return f"{found['label']}\\["
-        if found["mark"] is None:
-            return "\n"
-        slashes, mark = found["slashes"], found["mark"]
-        if len(slashes) % 2 and mark != "<":
-            return slashes + mark
-        return slashes + {"<": "&lt;", "![": "\\![", "](": "]\\("}[mark]
-
-    return _FORBIDDEN.sub(escape, text)
-
-
-def _revised(tree: Parsed, title: str) -> str:
-    """Edit the source where the parse says so; everything else stays byte for byte."""
-    original = tree.text.split("\n")
-    lines: list[str | None] = [*original]
-    covered = bytearray(len(original) + 1)
-    code = bytearray(len(original) + 1)
-    leaves: list[Token] = tree.env["leaves"]
-    places = _headings_outside_footnotes(leaves)
-    root = bool(places) and leaves[places[0]].level == 0
-    found = [int(leaves[i].tag[1]) for i in places]
-    levels, untitled = _outline(found, root=root, leads=bool(places) and places[0] == 0)
-    level_at = dict(zip(places, levels, strict=True))
-    footnotes, fresh = 0, False
-    for i, token in enumerate(leaves):
-        if token.type.startswith("footnote_reference"):
-            footnotes += token.nesting
-            fresh = token.nesting == 1
-        if not token.map:
-            continue
-        first, last = token.map
-        if token.type in ("fence", "code_block"):
-            fresh = False
-            if not footnotes:
-                covered[first:last] = code[first:last] = b"\1" * (last - first)
-        elif token.type == "heading_open":
-            covered[first:last] = b"\1" * (last - first)
-            _set_heading(lines, token, leaves[i + 1], level_at.get(i, 0))
-            fresh = False
-        elif token.type == "inline":
-            covered[first:last] = b"\1" * (last - first)
-            if leaves[i - 1].type != "heading_open":
-                before, after = token.content, _inline_revised(token)
-                after = _not_a_definition(after) if fresh else after
-                cell = leaves[i - 1].type in ("th_open", "td_open")
-                (_set_cell if cell else _set_lines)(lines, first, before, after)
-            fresh = False
-    for definition in [
-        *tree.env.get("references", {}).values(),
-        *tree.env.get("duplicate_refs", []),
-    ]:
-        first, last = definition["map"]
-        covered[first:last] = b"\1" * (last - first)
-        if not allowed(definition["href"]):
-            lines[first:last] = [""] * (last - first)
-    kept: list[str] = []
-    for i, line in enumerate(lines):
-        if line is None:
-            continue
-        if not covered[i]:
-            line = _defused(line)
-        kept.append(line if code[i] else line.rstrip(" \t"))
-    if untitled:
-        kept[:0] = [f"# {_heading_text(title)}", ""]
-    return "\n".join(kept)
-
-
-def _headings_outside_footnotes(leaves: list[Token]) -> list[int]:
-    places: list[int] = []
-    footnotes = 0
-    for i, token in enumerate(leaves):
-        if token.type.startswith("footnote_reference"):
-            footnotes += token.nesting
-        elif token.type == "heading_open" and not footnotes and leaves[i + 1].content.strip():
-            places.append(i)
-    return places
-
-
-def _outline(found: list[int], *, root: bool, leads: bool) -> tuple[list[int], bool]:
-    """Give every heading its depth in the outline, and say whether an H1 must be added."""
-    titled = root and (found[0] == 1 or (leads and min(found[1:], default=7) > found[0]))
-    levels = [1] if titled else []
-    open_levels: list[int] = []
-    for level in found[len(levels) :]:
-        while open_levels and open_levels[-1] >= level:
-            open_levels.pop()
-        open_levels.append(level)
-        levels.append(min(6, len(open_levels) + 1))
-    return levels, not titled
-
-
-def _heading_text(text: str) -> str:
-    return re.sub(r"(^|\s)(#+)$", r"\1\\\2", text)
-
-
-def _set_heading(lines: list[str | None], token: Token, inline: Token, level: int) -> None:
-    first, last = token.map or (0, 0)
-    source = lines[first] or ""
-    if token.markup.startswith("#"):
-        found = re.search(rf"(?<!#){token.markup}(?=[ \t]|$)", source)
-        prefix = source[: found.start()] if found else ""
-    else:
-        opening = inline.content.split("\n", 1)[0].rstrip(" \t")
-        stripped = source.rstrip(" \t")
-        prefix = stripped[: len(stripped) - len(opening)] if stripped.endswith(opening) else ""
-    prefix = prefix if token.level else ""
-    words = re.sub(r"[ \t]*\\?\n\s*", " ", _inline_revised(inline)).strip()
-    lines[first] = prefix + (f"{'#' * level} {_heading_text(words)}" if level else words)
-    lines[first + 1 : last] = [None] * (last - first - 1)
-
-
-def _set_lines(lines: list[str | None], first: int, before: str, after: str) -> None:
-    if before == after:
-        return
-    pairs = zip(before.split("\n"), after.split("\n"), strict=False)
-    for i, (old, new) in enumerate(pairs, first):
-        source = lines[i] or ""
-        if not source.endswith(old):
-            source, old = source.rstrip(" \t"), old.rstrip(" \t")
-        if source.endswith(old):
-            lines[i] = source[: len(source) - len(old)] + new
-        else:
-            lines[i] = _defused(source)
-
-
-def _set_cell(lines: list[str | None], row: int, before: str, after: str) -> None:
-    if before != after:
-        source, old = lines[row] or "", before.replace("|", "\\|")
-        new = after.replace("\n", " ").replace("|", "\\|")
-        at = source.find(old)
-        whole = source[:at] + new + source[at + len(old) :]
-        lines[row] = _defused(source) if at < 0 else whole
-
-
-def _not_a_definition(words: str) -> str:
-    """Keep a footnote's opening word from being a link where footnotes are not known."""
-    target, _, rest = words.partition(" ")
-    target, newline, more = target.partition("\n")
-    if re.match(r"[^:/`]*:", html.unescape(target)) and not allowed(target.strip("<>")):
-        target = f"`{target}`" if "`" not in target else ""
-    return target + newline + more + (" " + rest if rest else "")
-
-
-def _follows_link(source: str, start: int) -> bool:
-    """Whether a bare URL may reach this place; some viewers let it swallow the backticks."""
-    before = source[max(0, start - 2000) : start].lower()
-    word = before[max(before.rfind(" "), before.rfind("\n")) + 1 :]
-    return "://" in word or "www." in word or "@" in word
-
-
-def _inline_revised(token: Token) -> str:
-    source = token.content
-    spans = sorted(_spans(token), key=lambda span: span[:2])
-    pieces: list[str] = []
-    at = 0
-    for start, end, replacement in spans:
-        if start < at:
-            continue
-        kept = source[start:end]
-        pieces.append(_defused(source[at:start]))
-        pieces.append(
-            kept
-            if replacement is None
-            else replacement + "\n" * (kept.count("\n") - replacement.count("\n"))
-        )
-        at = end
-    pieces.append(_defused(source[at:]))
-    return "".join(pieces)
-
-
-def _spans(token: Token) -> Iterator[Span]:
-    source, inside = token.content, False
-    for child in token.children or []:
-        start, end = child.meta.get("span", (0, 0))
-        if child.type == "code_inline":
-            if "<" not in source[start:end] or not _follows_link(source, start):
-                yield start, end, None
-        elif child.type == "link_close":
-            inside = False
-        elif child.type == "link_open":
-            inside = True
-            href = str(child.attrGet("href") or "")
-            if child.markup == "autolink":
-                if allowed(href):
-                    yield start, end, None
-                continue
-            tail = child.meta["label_end"]
-            if not allowed(href):
-                yield start, start + 1, ""
-                yield tail, end, ""
-            elif "<" in source[tail:end]:
-                yield tail, end, f"]({href.replace('(', '%28').replace(')', '%29')})"
-            else:
-                yield tail, end, None
-        elif child.type == "image":
-            href = str(child.attrGet("src") or "").replace("(", "%28").replace(")", "%29")
-            words = escaped(plain(child.children or []))
-            linked = allowed(href) and not inside
-            yield start, end, f"[{words or 'image'}]({href})" if linked else words
 
 
 def _harmless(source: str) -> bool:

@@ -1,6 +1,7 @@
-"""Differences between two texts, for people: by paragraph, and by word where one was changed.
+"""Differences between two texts, for people: by paragraph, and by word in a changed paragraph.
 
-Pure functions in bounded time: what is too large is not compared.
+Here: comparison in bounded time; a text that is too long is not compared. Not here: how pages show
+differences (`pages.reader`).
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 @dataclass(frozen=True)
 class Passage:
-    """Neighbouring paragraphs that were left alone, or one that was not.
+    """Neighbouring paragraphs that are the same in both texts, or one that differs.
 
     Attributes:
-        kind: What became of it.
-        blocks: The paragraphs; of a changed one, the new text.
-        parts: Of a changed paragraph its words in order, each run marked `same`, `del` or `ins`.
+        kind: How the new text differs here.
+        blocks: The paragraphs; for a changed one, the new text.
+        parts: For a changed paragraph, its words in order, each run marked `same`, `del` or `ins`.
     """
 
     kind: Kind
@@ -45,7 +46,7 @@ class Passage:
 
 
 def differences(old: str, new: str) -> list[Passage] | None:
-    """What became of each paragraph; None when a text is too long to compare."""
+    """How each paragraph differs, in order; None: a text is too long to compare."""
     if max(len(old), len(new)) > MAX_CHARS:
         return None
     before, after = blocks(old), blocks(new)
@@ -90,7 +91,7 @@ def blocks(text: str) -> list[str]:
 
 
 def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of places that hold the same, rising on both sides: the most there can be."""
+    """The longest common subsequence, as pairs of places in both."""
     return [
         (block.a + n, block.b + n)
         for block in LCSseq.opcodes(old, new).as_matching_blocks()
@@ -99,7 +100,7 @@ def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _rewritten(old: Sequence[str], new: Sequence[str]) -> Iterator[Passage]:
-    """Tell changed paragraphs from those added and removed, by the words they share."""
+    """Match paragraphs by the words they share; the others are added or removed."""
     known = [_vocabulary(text) for text in old]
     at = 0
     for n, text in enumerate(new):
@@ -123,14 +124,14 @@ def _rewritten(old: Sequence[str], new: Sequence[str]) -> Iterator[Passage]:
 
 
 def _vocabulary(text: str) -> set[str]:
-    """The different words of a text; of one without spaces its characters."""
+    """The distinct words of a text; the characters of a script without spaces."""
     if text.isascii() or not _UNSPACED.search(text):
         return set(text.split())
     return {word.rstrip() for word in _ANY_WORD.findall(text)}
 
 
 def _by_word(old: str, new: str) -> tuple[Part, ...]:
-    """The words of both in order; nothing when they are too many, or too few are kept."""
+    """The words of both in order; nothing if they are too many or share too little."""
     plain = old.isascii() and new.isascii()
     cut = _WORD if plain else _ANY_WORD
     before, after = cut.findall(old.lstrip()), cut.findall(new.lstrip())
@@ -161,7 +162,7 @@ def _by_word(old: str, new: str) -> tuple[Part, ...]:
 
 
 def _joined(runs: list[Part]) -> Iterator[Part]:
-    """Take a word or two between changes as changed, too, and leave spaces at ends unmarked."""
+    """Merge changes that only a word or two separates, and leave spaces at their ends unmarked."""
     gone = come = kept = ""
     for n, (kind, text) in enumerate([*runs, ("same", "")]):
         if kind == "del":

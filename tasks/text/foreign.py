@@ -1,4 +1,8 @@
-"""Text and JSON from foreign hands: bounded and masked for messages, parsed without leniency."""
+"""Text and JSON from endpoints and files of others.
+
+Here: such text made short enough for a message and free of keys; JSON parsed strictly. Not here:
+what an answer must hold (`llm.answer_forms`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ _SECRET = re.compile(
 
 
 def shown(text: str, limit: int = 200) -> str:
-    """A bounded, one-line form of foreign text for messages; what looks like a key is left out."""
+    """Shorten foreign text to one line for a message, and hide everything that looks like a key."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     line = _SECRET.sub(HIDDEN, line)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
@@ -29,7 +33,7 @@ def strict_json(text: str | bytes) -> Any:
     """Parse JSON; NaN, infinities and duplicate keys are errors.
 
     Raises:
-        ValueError: Not JSON in this sense.
+        ValueError: The text is not such JSON; the message says why.
     """
 
     def no_constant(name: str) -> Any:

@@ -31,7 +31,12 @@ _BARE_LINK = re.compile(
 
 
 def html_of(source: Parsed, *, with_title: bool = True) -> str:
-    """Render a parsed text; `with_title=False` leaves out its first H1."""
+    """Render a parsed text to HTML.
+
+    Args:
+        source: The text.
+        with_title: Whether the first H1 is part of it.
+    """
     tokens = source.tokens
     if not with_title:
         first = next((i for i, t in enumerate(tokens) if t.tag == "h1" and t.nesting == 1), None)

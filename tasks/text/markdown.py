@@ -37,7 +37,7 @@ _TASK = re.compile(r"\[[ xX]\]\s")
 
 @dataclass(frozen=True)
 class Heading:
-    """One heading as readers see it; `anchor` is its plain slug, unique in the text."""
+    """One heading as readers see it; its `anchor` is unique in the text."""
 
     level: int
     text: str
@@ -46,7 +46,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Parsed:
-    """Markdown and what the parser made of it; to be read only."""
+    """A text and its parse; parses are shared, so change nothing in them."""
 
     text: str
     tokens: list[Token]
@@ -73,7 +73,7 @@ def well_formed(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Fold untrusted text into one line, at most 2,000 characters long."""
+    """Put untrusted text on one line of at most 2,000 characters."""
     return " ".join(well_formed(text).split())[:2000]
 
 
@@ -90,7 +90,7 @@ def slug(text: str) -> str:
 
 
 def as_code(text: str, title: str) -> str:
-    """Show text as it is: one code block under a heading; text already so is left alone."""
+    """Put a text into one code block under a heading, unless it is in one already."""
     text = text.rstrip("\n")
     fence = "`" * (1 + max([2, *(len(run) for run in re.findall(r"`{3,}", text))]))
     head = re.match(r"# \S.*\n\n(`{4,}|```)text\n", text)
@@ -100,7 +100,7 @@ def as_code(text: str, title: str) -> str:
 
 
 def parse(text: str) -> Parsed:
-    """Parse well-formed Markdown of bearable size."""
+    """Parse well-formed Markdown that is not `excessive`."""
     env: dict[str, Any] = {}
     tokens = _parser().parse(text, env)
     return Parsed(text=text, tokens=tokens, env=env)
@@ -111,11 +111,11 @@ def _parser() -> MarkdownIt:
     unused = dict.fromkeys(("strikethrough_single_tilde", "tasklists", "store_labels"), False)
     parser = MarkdownIt(
         "commonmark",
-        # Said, because looking for an option that is not there is slow.
+        # Options that are never set are listed because markdown-it looks up missing ones slowly.
         {"html": False, "maxNesting": MAX_NESTING, **unused},
     )
     parser.enable(["table", "strikethrough"]).use(footnote_plugin, inline=False)
-    parser.validateLink = lambda url: True  # what may not be linked is decided once, by `allowed`
+    parser.validateLink = lambda url: True  # `allowed` decides on links, in one place
     slowly = parser.normalizeLink
     parser.normalizeLink = lambda url: url if _ORDINARY_LINK.match(url) else slowly(url)
     parser.inline.ruler.at("backticks", _located(backtick, "code_inline"))
@@ -129,11 +129,13 @@ def _parser() -> MarkdownIt:
 
 
 def allowed(href: str) -> bool:
-    """Whether a link may stay: http, https, mailto, or a place in the same page."""
+    """Whether a link may stay: to http, https, mailto or a place in the same page."""
     return _SAFE_LINK.match(href) is not None
 
 
 def _located(rule: Any, kind: str) -> Any:
+    """An inline rule that also notes where in the source its token stands."""
+
     def located(state: StateInline, silent: bool) -> bool:
         start, index = state.pos, len(state.tokens)
         if not rule(state, silent):
@@ -154,7 +156,7 @@ def _located(rule: Any, kind: str) -> Any:
 
 
 def _inline(state: StateCore) -> None:
-    """Read inline text; words without markup, as in most cells and headings, need no rules."""
+    """Parse inline text; skip the rules for plain words, as in most cells and headings."""
     for token in state.tokens:
         if token.type != "inline":
             continue
@@ -166,10 +168,12 @@ def _inline(state: StateCore) -> None:
 
 
 def _keep_leaves(state: StateCore) -> None:
+    """Keep the tokens in the order of the source, before footnotes move to the end."""
     state.env["leaves"] = list(state.tokens)
 
 
 def _mark_headings_and_tasks(state: StateCore) -> None:
+    """Give headings their anchors, and items with a box their state."""
     headings: list[Heading] = []
     taken: set[str] = set()
     again: dict[str, int] = {}
@@ -209,7 +213,7 @@ def plain(tokens: Sequence[Token]) -> str:
 
 
 def excessive(text: str) -> bool:
-    """Whether parsing could take longer than readers of a report should wait."""
+    """Whether a text is too large or too tangled to be parsed in bounded time."""
     return len(text) > MAX_CHARS or (
         len(text) > MAX_MARKERS and sum(map(text.count, _MARKERS)) > MAX_MARKERS
     )

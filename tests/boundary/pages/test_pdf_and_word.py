@@ -18,7 +18,8 @@ from prefect_llm_reports.tasks.contract.calls import StepRecord
 from prefect_llm_reports.tasks.contract.errors import BadInput, FormatFailed
 from prefect_llm_reports.tasks.contract.reports import Critique, Draft, Refined, Topic
 from prefect_llm_reports.tasks.pages import pdf, word
-from prefect_llm_reports.tasks.pages.document import Document, Part, document_of, parts_of
+from prefect_llm_reports.tasks.pages.document import Document, document_of
+from prefect_llm_reports.tasks.pages.parts import Part, parts_of
 from prefect_llm_reports.tasks.pages.pdf import pdf_of
 from prefect_llm_reports.tasks.pages.word import docx_of
 from tests.harness.markdown import sanitized_html
@@ -267,7 +268,7 @@ def test_a_missing_extra_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(checking, "find_spec", lambda name: None)
     with pytest.raises(BadInput) as bad:
-        checking._makeable(ReportOptions(formats=("pdf", "docx", "pdf")))
+        checking._check_makeable(ReportOptions(formats=("pdf", "docx", "pdf")))
     assert len(bad.value.problems) == 2
     assert "pip install 'prefect-llm-reports[pdf]'" in str(bad.value)
     assert "pip install 'prefect-llm-reports[docx]'" in str(bad.value)

@@ -36,9 +36,9 @@ from prefect_llm_reports.tasks.pages.report import (
     report_html,
     report_markdown,
     summary_text,
-    topics_csv,
 )
 from prefect_llm_reports.tasks.pages.runs import RunEntry, run_page, runs_page
+from prefect_llm_reports.tasks.pages.topics_csv import topics_csv
 from prefect_llm_reports.tasks.text.changes import Earlier, compared
 from prefect_llm_reports.tasks.text.cleaning import clean_markdown
 from tests.harness import ROOT

@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from prefect_llm_reports.tasks.contract.reports import Critique, Draft, History, Refined, Topic
-from prefect_llm_reports.tasks.pages.report import CSV_COLUMNS, history_json
+from prefect_llm_reports.tasks.pages.report import history_json
+from prefect_llm_reports.tasks.pages.topics_csv import CSV_COLUMNS
 from prefect_llm_reports.tasks.results.file_schemas import SCHEMAS, schema_files
 
 REFINED = Refined(

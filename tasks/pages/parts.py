@@ -1,0 +1,199 @@
+"""A report as a tree of paragraphs, lists and tables, for formats that are not HTML.
+
+Here: the tree, read from sanitized HTML, which holds text, structure and links to http(s) or mailto
+and nothing else. Not here: what stands around the report (`pages.document`), PDF and DOCX.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from typing import Literal
+
+Kind = Literal["paragraph", "heading", "code", "quote", "list", "item", "table", "rule"]
+Style = Literal["strong", "em", "s", "code", "sup"]
+
+_STYLES: dict[str, Style] = {"strong": "strong", "em": "em", "s": "s", "code": "code", "sup": "sup"}
+_NO_CHARACTERS = {0xFFFE: None, 0xFFFF: None}
+_LEFT_OUT = {"anchor", "footnote-backref"}
+_EXTERNAL = re.compile(r"(?:https?://|mailto:)\S+\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Words of one style; a line break within a paragraph is a newline."""
+
+    text: str
+    styles: frozenset[Style] = frozenset()
+    link: str = ""
+
+
+@dataclass
+class Part:
+    """A paragraph, heading, list or the like.
+
+    Attributes:
+        runs: Its words, unless it has parts.
+        parts: Parts of a quote, a list (its items) or an item.
+        level: Level of a heading, 1 to 6.
+        start: First number of a list; None: bullets.
+        checked: Whether the box of a task is ticked; None: no task.
+        rows: Cells of a table, the head first.
+        aligned: Alignment of a table's columns: "", "center" or "right".
+    """
+
+    kind: Kind
+    runs: list[Run] = field(default_factory=list[Run])
+    parts: list[Part] = field(default_factory=list["Part"])
+    level: int = 0
+    start: int | None = None
+    checked: bool | None = None
+    rows: list[list[list[Run]]] = field(default_factory=list[list[list[Run]]])
+    aligned: list[str] = field(default_factory=list[str])
+
+    @property
+    def text(self) -> str:
+        """Its words without styles."""
+        return "".join(run.text for run in self.runs)
+
+
+def parts_of(html: str) -> list[Part]:
+    """Read sanitized HTML into parts."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    return reader.top.parts
+
+
+def printable(text: str) -> str:
+    """The text without the two code points that XML does not allow."""
+    return text.translate(_NO_CHARACTERS)
+
+
+class _Reader(HTMLParser):
+    """Follows the tags that the sanitizer allows; anything else is text within its parent."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.top = Part("quote")
+        self._open: list[Part] = [self.top]
+        self._styles: list[Style] = []
+        self._links: list[str] = []
+        self._hidden = 0
+        self._into: list[Run] | None = None
+        self._sides: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "a":
+            self._link(given)
+        elif tag in _STYLES and not self._in_code_block:
+            self._styles.append(_STYLES[tag])
+        elif tag == "br":
+            self._add("\n")
+        elif tag == "input":
+            item = next((part for part in reversed(self._open) if part.kind == "item"), self.top)
+            item.checked = "checked" in given
+        elif tag == "tr":
+            self._open[-1].rows.append([])
+            self._sides = []
+        elif tag in ("th", "td"):
+            self._into = []
+            self._open[-1].rows[-1].append(self._into)
+            self._sides.append(given.get("class", ""))
+        elif part := _part(tag, given):
+            self._open[-1].parts.append(part)
+            self._into = None
+            if part.kind != "rule":
+                self._open.append(part)
+            if part.kind in ("paragraph", "heading", "code"):
+                self._into = part.runs
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a":
+            if self._hidden:
+                self._hidden -= 1
+            elif self._links:
+                self._links.pop()
+        elif tag in _STYLES and not self._in_code_block:
+            self._styles.pop()
+        elif tag in ("th", "td"):
+            _trim(self._into or [])
+            self._into = None
+        elif tag == "tr":
+            self._open[-1].aligned = self._open[-1].aligned or self._sides
+        elif _part(tag, {}) and tag != "hr":
+            self._end(self._open.pop())
+
+    def _end(self, part: Part) -> None:
+        self._into = None
+        if part.kind == "code":
+            part.runs = [Run(part.text.removesuffix("\n"))]
+        else:
+            _trim(part.runs)
+        for inner in part.parts:
+            if inner.kind == "paragraph":
+                _trim(inner.runs)
+
+    def handle_data(self, data: str) -> None:
+        data = printable(data)
+        self._add(data if self._in_code_block else re.sub(r"[ \t\r\n]+", " ", data))
+
+    @property
+    def _in_code_block(self) -> bool:
+        return self._open[-1].kind == "code"
+
+    def _link(self, given: dict[str, str]) -> None:
+        if self._hidden or set(given.get("class", "").split()) & _LEFT_OUT:
+            self._hidden += 1
+            return
+        href = given.get("href", "")
+        self._links.append(href if _EXTERNAL.match(href) else "")
+
+    def _add(self, text: str) -> None:
+        if self._hidden:
+            return
+        if self._into is None:  # text right within an item: a tight list has no paragraphs
+            if not text.strip():
+                return
+            self._into = []
+            self._open[-1].parts.append(Part("paragraph", runs=self._into))
+        if self._into and self._into[-1].text == "\n":
+            text = text.lstrip(" ")
+        link = self._links[-1] if self._links else ""
+        self._into.append(Run(text, frozenset(self._styles), link))
+
+
+def _part(tag: str, given: dict[str, str]) -> Part | None:
+    """The part that a tag begins; None: it begins none."""
+    match tag:
+        case "p":
+            return Part("paragraph")
+        case "h1" | "h2" | "h3" | "h4" | "h5" | "h6":
+            return Part("heading", level=int(tag[1]))
+        case "pre":
+            return Part("code")
+        case "blockquote":
+            return Part("quote")
+        case "ul":
+            return Part("list")
+        case "ol":
+            start = given.get("start", "1")
+            return Part("list", start=int(start) if re.fullmatch("[0-9]{1,8}", start) else 1)
+        case "li":
+            return Part("item")
+        case "table":
+            return Part("table")
+        case "hr":
+            return Part("rule")
+        case _:
+            return None
+
+
+def _trim(runs: list[Run]) -> None:
+    """Take the space from both ends of a paragraph."""
+    if runs:
+        runs[0] = replace(runs[0], text=runs[0].text.lstrip(" \n"))
+        runs[-1] = replace(runs[-1], text=runs[-1].text.rstrip(" \n"))
