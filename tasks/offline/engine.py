@@ -1,9 +1,8 @@
 """The embedded engine behind `--model offline`: an endpoint without a network or a language model.
 
-Here: the in-process transport that stands in for an endpoint, recognising what a request asks for,
-the first draft, the summary. Not here: measuring and revising (`offline.rules`), answers to a
-JSON Schema (`offline.filling`), the words (`offline.phrases`), prompts, retries, prices.
-A reply depends on the request alone.
+Here: the in-process transport in place of an endpoint, the recognition of requests, the first draft
+and the summary. A reply depends on the request alone. Not here: measuring and revising
+(`offline.rules`), answers to a JSON Schema (`offline.filling`), the words (`offline.phrases`).
 """
 
 from __future__ import annotations

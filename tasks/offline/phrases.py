@@ -1,7 +1,7 @@
-"""The words of the embedded engine: what a paper says about a topic that nobody researched.
+"""The words of the embedded engine, for a paper on a topic that nobody researched.
 
-Here: a topic made harmless in Markdown, sentences chosen by hash, sections set in Markdown. The
-words themselves are in `words.yaml`. Not here: which sections a text gets (`offline.engine`,
+Here: topics made harmless in Markdown, sentences chosen by hash, sections written in Markdown. The
+words themselves are in `words.yaml`. Not here: the choice of sections (`offline.engine`,
 `offline.rules`).
 """
 

@@ -1,8 +1,8 @@
-"""The rules of the embedded engine: how a text is measured, scored and improved.
+"""The rules of the embedded engine: a text measured, scored and improved.
 
-Here: the count of what a text contains, which obeys nothing that stands in it; one table of rules;
-the critic that scores by them and the reviser that supplies what a critic missed. Not here: what
-the critic says and a revision adds (`offline.phrases`), requests and answers (`offline.engine`).
+Here: counting, which obeys no instruction in the text; one table of rules; the critic, which scores
+by the rules, and the reviser, which adds the parts that a critic missed. Not here: their words
+(`offline.phrases`), requests and answers (`offline.engine`).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:['\u2019-][^\W_]+)*"
 
 
 def _without_code(text: str) -> str:
-    """The text with code blanked out and every other character in its place."""
+    """The text with spaces in place of code, so that places stay the same."""
     return _FENCE.sub(lambda fence: " " * len(fence[0]), text)
 
 
 def sections_of(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """What stands before the first `##`, then the heading and the body of every section."""
+    """The text before the first `##`, then the heading and the body of every section."""
     starts = list(_HEADING.finditer(_without_code(text)))
     ends = [*(start.start() for start in starts[1:]), len(text)]
     head = text[: starts[0].start()] if starts else text
@@ -47,7 +47,7 @@ def sections_of(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def blocks_of(text: str) -> list[str]:
-    """What stands between blank lines; code with blank lines in it is one block."""
+    """The text between blank lines; code with blank lines in it is one block."""
     gaps = list(_BLANK.finditer(_without_code(text)))
     starts, ends = [0, *(gap.end() for gap in gaps)], [*(gap.start() for gap in gaps), len(text)]
     return [block for s, e in zip(starts, ends, strict=True) if (block := text[s:e]).strip()]
@@ -73,7 +73,7 @@ def keywords(text: str) -> list[str]:
 
 
 class Counts(NamedTuple):
-    """What a text contains; `words` and `repeated` count running text, each word once."""
+    """The measures of a text; `words` leaves out the `repeated` ones, both of running text."""
 
     words: int
     repeated: int
@@ -90,7 +90,7 @@ class Counts(NamedTuple):
 
 
 def counted(text: str, topic: str, guidance: str) -> Counts:
-    """Count what a text contains; nothing in it is read as an instruction."""
+    """Measure a text; nothing in it is read as an instruction."""
     plain = _without_code(text)
     sections = sections_of(text)[1]
     sentences = Counter(tuple(words_of(said)) for said in sentences_of(text))
@@ -177,7 +177,7 @@ RULES: dict[str, tuple[Callable[[Counts], bool], Mend]] = {
     "table": (lambda c: c.table, _adding("table")),
     "list": (lambda c: c.items >= 3, _adding("checklist")),
 }
-"""What makes a text good, the most important first: whether a text has it, and how to supply it."""
+"""The rules, the most important first: whether a text meets one, and how to make it meet it."""
 
 
 def critique(text: str, topic: str, guidance: str) -> Critique:
@@ -204,13 +204,13 @@ def critique(text: str, topic: str, guidance: str) -> Critique:
 
 
 def revise(text: str, voice: Voice, guidance: str, improvements: list[str]) -> str:
-    """Mend what a critic asked for and the text really lacks, one point or two at a time.
+    """Deal with one point or two of a critique, as far as they are true of the text.
 
     Args:
         text: The draft in Markdown.
         voice: Topic and choice of words.
         guidance: Points that the text should cover.
-        improvements: The critic's points; if none can be understood, everything that is lacking.
+        improvements: The critic's points; if none names a rule, all rules that the text misses.
     """
     c, says = counted(text, voice.title, guidance), words().rules
     lost = {name: mend for name, (holds, mend) in RULES.items() if not holds(c)}

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from prefect_llm_reports.tasks.contract.reports import Refined
 from prefect_llm_reports.tasks.pages.parts import Part, parts_of, printable
-from prefect_llm_reports.tasks.pages.report import OFFLINE_BANNER, STOPPED, paragraphs_of
+from prefect_llm_reports.tasks.pages.report import (
+    OFFLINE_BANNER,
+    STOPPED,
+    created_at,
+    models_of,
+    moment_text,
+    paragraphs_of,
+    score_text,
+    title_of,
+)
 from prefect_llm_reports.tasks.text.cleaning import cleaned
 from prefect_llm_reports.tasks.text.html import html_of
 from prefect_llm_reports.tasks.text.markdown import one_line
@@ -20,7 +28,15 @@ from prefect_llm_reports.tasks.text.markdown import one_line
 
 @dataclass(frozen=True)
 class Document:
-    """What a formatted report shows."""
+    """A report with everything that stands around its text.
+
+    Attributes:
+        facts: Score, rounds and time, each as a few words.
+        closing: How the report ended, who wrote it, and a word of caution.
+        banner: Shown on top if the embedded engine wrote it.
+        created: Seconds since 1970; 0: not known.
+        rightwards: Whether the text runs from left to right.
+    """
 
     title: str
     topic: str
@@ -34,7 +50,7 @@ class Document:
 
     @property
     def sections(self) -> list[str]:
-        """Headings of the first level below the title."""
+        """Its level-two headings."""
         return [part.text for part in self.parts if part.kind == "heading" and part.level == 2]
 
 
@@ -47,22 +63,19 @@ def document_of(refined: Refined, summary: str, *, offline: bool) -> Document:
         offline: Whether the embedded engine wrote it.
     """
     report = cleaned(refined.winner.text, refined.topic.title)
-    topic = one_line(refined.topic.title)
-    heading = next((h.text for h in report.headings if h.level == 1), "")
-    title = one_line(heading) or topic
-    score, rounds = refined.winner.score, refined.iterations
-    facts = [
-        "Not scored" if score is None else f"Score {score:.1f}".removesuffix(".0") + " of 10",
+    title, topic = title_of(report.headings, refined), one_line(refined.topic.title)
+    score, rounds, created = refined.winner.score, refined.iterations, created_at(refined)
+    facts = (
+        "Not scored" if score is None else f"Score {score_text(score)} of 10",
         f"{rounds} critique round{'' if rounds == 1 else 's'}",
-    ]
-    if 0 < refined.created < 253_402_300_800:
-        facts.append(f"{datetime.fromtimestamp(refined.created, UTC):%Y-%m-%d %H:%M} UTC")
-    models = sorted({one_line(step.model) for step in refined.steps})
+        moment_text(created),
+    )
+    models = models_of(refined)
     by = f"Written and judged by {', '.join(models)}. " if models else ""
     return Document(
         title=printable(title),
         topic="" if topic.casefold() == title.casefold() else printable(topic),
-        facts=tuple(facts),
+        facts=tuple(filter(None, facts)),
         summary=tuple(map(printable, paragraphs_of(summary))),
         parts=tuple(parts_of(html_of(report, with_title=False))),
         closing=printable(
@@ -70,7 +83,7 @@ def document_of(refined: Refined, summary: str, *, offline: bool) -> Document:
             " them."
         ),
         banner=OFFLINE_BANNER if offline else "",
-        created=refined.created if 0 < refined.created < 253_402_300_800 else 0,
+        created=refined.created if created else 0,
         rightwards=not _right_to_left(report.text),
     )
 

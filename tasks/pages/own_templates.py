@@ -1,7 +1,8 @@
-"""A user's page templates, tried on samples before any call is made.
+"""A user's page templates, tried on samples before any LLM call.
 
-Each page is rendered twice, with everything it can show and with as little as possible, so that
-a mistake in a branch is found before there is a paid report to show.
+Here: each page rendered twice, with all values and with as few as possible, so that a mistake in
+any branch is found before a report is paid for. Not here: rendering (`pages.page`), prompt
+templates (`calls.prompts`).
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ _LATER = "# Sample\n\nOpening.\n\n## One\n\nThe new text of a sample section.\n\
 
 
 def check_page_templates(options: ReportOptions) -> None:
-    """Render every page with sample values by the user's templates.
+    """Render every page with the user's templates and sample values.
 
     Raises:
         BadInput: A template has an unknown name, uses an unknown variable, does not render, or
-            holds what a page's policy refuses; each problem names the template.
+            contains something that the page's policy refuses; each problem names the template.
     """
     folder = Path(options.templates) if options.templates else None
     if folder is None or not (folder / "pages").is_dir():
@@ -69,12 +70,10 @@ def _problems(name: str, sample: Callable[[], dict[str, object]], templates: str
     template = f"pages/{name}.html.j2"
     try:
         html = rendered(name, sample(), templates)
-    except Exception as error:  # a user's expression can fail in any way
+    except Exception as error:  # a user's template can raise anything
         return [problem_of(template, error)]
     refused = sorted(set(refused_parts(html, name, templates)))
-    return [
-        f"template {template}: the page's policy refuses {part}; leave it out" for part in refused
-    ]
+    return [f"template {template}: the page's policy refuses {part}; remove it" for part in refused]
 
 
 def _refined(*, full: bool) -> Refined:

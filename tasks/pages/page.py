@@ -1,8 +1,8 @@
-"""Pages: templates and plain values in, self-contained HTML under a strict policy out.
+"""Templates and plain values turned into self-contained HTML pages under a strict policy.
 
-Style and scripts are in the page itself, and the Content-Security-Policy, which is put in here
-and not by a template, allows them by their hashes and nothing else. A user's folder may replace
-page templates and the style sheet by name; what the pages say is `rendering.py` and its like.
+Here: style and scripts within the page, and a Content-Security-Policy that allows them by their
+hashes and nothing else; no template can change it. A user's folder may replace page templates and
+the style sheet. Not here: the values of each page (`pages.report`, `pages.reader`, `pages.runs`).
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ _ACTIVE = frozenset(
 
 
 class PageRefused(ValueError):
-    """A page holds what its policy does not allow."""
+    """A page cannot be given its policy, or contains something that the policy forbids."""
 
 
 def page(name: str, values: Mapping[str, Any], templates: str | None = None) -> str:
-    """Render a page; where a user's template fails on these values, the packaged one serves.
+    """Render a page; if a user's template fails on these values, use the packaged one.
 
     Args:
-        name: Which page, one of `PAGES`.
-        values: What it shows: strings, numbers, lists and dicts, and `Html` that is safe already.
+        name: The page, one of `PAGES`.
+        values: What it shows: strings, numbers, lists, dicts, and safe HTML as `Html`.
         templates: The user's folder.
     """
     if templates is not None and _environment(templates).bounded:
         try:
             return rendered(name, values, templates)
-        except Exception as error:  # a user's expression can fail in any way
+        except Exception as error:  # a user's template can raise anything
             logger.warning("template pages/%s.html.j2: %s; the packaged one is used", name, error)
     return rendered(name, values, None)
 
 
 def rendered(name: str, values: Mapping[str, Any], templates: str | None) -> str:
-    """Render a page by the templates of one folder.
+    """Render a page with the templates of one folder.
 
     Raises:
-        PageRefused: It has no head to put the policy in.
+        PageRefused: The page has no head that could hold the policy.
     """
     style, script = _style(templates), _script(name)
     made = _environment(templates).rendered(
@@ -78,12 +78,12 @@ def rendered(name: str, values: Mapping[str, Any], templates: str | None) -> str
 
 
 def refused_parts(html: str, name: str, templates: str | None) -> list[str]:
-    """What a page holds that its policy would refuse when somebody opens it."""
+    """Parts of a page that a browser would refuse because of its policy."""
     return _Parts(html, {_style(templates), _script(name)}).refused
 
 
 def forget_templates() -> None:
-    """Read templates anew when they are next used."""
+    """Read the templates again at their next use."""
     _environment.cache_clear()
     _style.cache_clear()
 
@@ -98,7 +98,7 @@ def _environment(templates: str | None) -> Sandbox:
 def _style(templates: str | None) -> str:
     style = well_formed(_environment(templates).rendered("style.css.j2", {})).strip() + "\n"
     if "</" in style or "<!--" in style:
-        raise PageRefused("style.css.j2: a style sheet cannot hold tags or comments of HTML")
+        raise PageRefused("style.css.j2: a style sheet cannot contain HTML tags or comments")
     return style
 
 
@@ -120,7 +120,7 @@ def _hash(text: str) -> str:
 
 
 class _Parts(HTMLParser):
-    """The parts of a page that its policy refuses, in words."""
+    """Collects the parts of a page that its policy refuses, in words."""
 
     def __init__(self, html: str, allowed: set[str]) -> None:
         super().__init__(convert_charrefs=True)

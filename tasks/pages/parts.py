@@ -23,7 +23,7 @@ _EXTERNAL = re.compile(r"(?:https?://|mailto:)\S+\Z", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Run:
-    """Words of one style; a line break within a paragraph is a newline."""
+    """Words in one style; a newline in them is a line break within the paragraph."""
 
     text: str
     styles: frozenset[Style] = frozenset()
@@ -35,12 +35,12 @@ class Part:
     """A paragraph, heading, list or the like.
 
     Attributes:
-        runs: Its words, unless it has parts.
+        runs: Its words, if it has no parts.
         parts: Parts of a quote, a list (its items) or an item.
         level: Level of a heading, 1 to 6.
-        start: First number of a list; None: bullets.
-        checked: Whether the box of a task is ticked; None: no task.
-        rows: Cells of a table, the head first.
+        start: First number of a numbered list; None: bullets.
+        checked: Whether the box of an item is ticked; None: it has no box.
+        rows: Cells of a table; the first row is its head.
         aligned: Alignment of a table's columns: "", "center" or "right".
     """
 
@@ -73,7 +73,7 @@ def printable(text: str) -> str:
 
 
 class _Reader(HTMLParser):
-    """Follows the tags that the sanitizer allows; anything else is text within its parent."""
+    """Reads the tags that the sanitizer allows; the text in others belongs to their parent."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -155,7 +155,7 @@ class _Reader(HTMLParser):
     def _add(self, text: str) -> None:
         if self._hidden:
             return
-        if self._into is None:  # text right within an item: a tight list has no paragraphs
+        if self._into is None:  # items of a tight list have no paragraphs
             if not text.strip():
                 return
             self._into = []
@@ -167,7 +167,7 @@ class _Reader(HTMLParser):
 
 
 def _part(tag: str, given: dict[str, str]) -> Part | None:
-    """The part that a tag begins; None: it begins none."""
+    """The part that a tag opens, if it opens one."""
     match tag:
         case "p":
             return Part("paragraph")
@@ -193,7 +193,7 @@ def _part(tag: str, given: dict[str, str]) -> Part | None:
 
 
 def _trim(runs: list[Run]) -> None:
-    """Take the space from both ends of a paragraph."""
+    """Remove the space at both ends of a paragraph."""
     if runs:
         runs[0] = replace(runs[0], text=runs[0].text.lstrip(" \n"))
         runs[-1] = replace(runs[-1], text=runs[-1].text.rstrip(" \n"))

@@ -1,9 +1,9 @@
-"""report.pdf: a report typeset by Typst; its only importer.
+"""report.pdf: a report typeset by Typst.
 
-Typst comes with the extra `pdf`: import this module only when a report.pdf is wanted. The
-template is this package's own and reads nothing but the values it is handed: no word of a report
-is ever read as Typst, so it can open no file and no connection. Fonts are those that come with
-Typst; scripts that they lack are taken from the machine, where it has them.
+Here: the only importer of Typst, which comes with the extra `pdf`; import this module only to make
+a report.pdf. The template reads nothing but its values, and Typst never reads a word of a report as
+code, so that a report can open no file and no connection. Typst brings its fonts; fonts for other
+scripts come from the machine. Not here: the document (`pages.document`), DOCX (`pages.word`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from prefect_llm_reports.tasks.pages.parts import Part, Run
 TEMPLATE = Path(__file__).parents[1] / "templates/pdf/report.typ"
 CONTENTS_SECTIONS, CONTENTS_CHARS = 5, 8000
 MAX_CHARS = 400_000
-"""A longer report is not typeset: it would take minutes and gigabytes."""
+"""A longer report is refused because Typst would need minutes and gigabytes."""
 
 _LONG = re.compile(r"\S{40,}")
 _SEAMS = re.compile(r"(?<=[/?&=_.,;:-])(?=\w)|(?<=\S{30})(?=\S{10})")
@@ -34,7 +34,7 @@ def pdf_of(document: Document) -> bytes:
     """Typeset a document; equal documents give equal bytes on one machine.
 
     Raises:
-        FormatFailed: It is too long, or Typst could not typeset it.
+        FormatFailed: The document is too long, or Typst cannot typeset it.
     """
     report = json.dumps(_values(document), ensure_ascii=False)
     if len(report) > MAX_CHARS:
@@ -51,7 +51,7 @@ def pdf_of(document: Document) -> bytes:
             format="pdf",
         )
     except BaseException as error:
-        # What goes wrong inside Typst arrives as a bare BaseException.
+        # A panic inside Typst is a bare BaseException.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise FormatFailed(f"report.pdf: Typst gave up ({_first_line(error)})") from None
@@ -61,7 +61,7 @@ def pdf_of(document: Document) -> bytes:
 
 @cache
 def _fonts() -> Any:
-    """The fonts, looked for once: searching the machine takes longer than typesetting."""
+    """The fonts, found once, because the search takes longer than typesetting."""
     return typst.Fonts()
 
 
@@ -104,7 +104,7 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def _breakable(text: str) -> str:
-    """Let very long words, such as addresses, go on in the next line."""
+    """Allow line breaks within very long words, such as addresses."""
     return _LONG.sub(lambda word: _SEAMS.sub("\u200b", word[0]), text)
 
 

@@ -1,7 +1,7 @@
 """The reader's page of one report: summary, text, source, drafts with differences, changes, files.
 
-Pure functions from models to HTML. The published document itself is report.html, which this page
-shows among the rest; how texts are compared is `differences.py` and `changes.py`.
+Here: index.html of a result directory. Not here: report.html, the published document
+(`pages.report`), and how texts are compared (`text.differences`, `text.changes`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from prefect_llm_reports.tasks.text.differences import Passage, blocks, differen
 from prefect_llm_reports.tasks.text.markdown import well_formed
 
 FILES = {
-    "report.html": "The report as one page without script, to read, print and pass on",
+    "report.html": "The report as one page without scripts, to read, print and pass on",
     "report.md": "The report as Markdown, with front matter",
     "report.pdf": "The report for printing",
     "report.docx": "The report for a word processor",
     "summary.txt": "The executive summary as plain text",
     "changes.md": "What changed since the last report on this topic",
     "history.json": "Every draft and critique, with scores",
-    "manifest.json": "How it was made: models, prompts, usage, cost, checksums",
+    "manifest.json": "How the report was made: models, prompts, usage, cost, checksums",
 }
 MAX_SHOWN = 100_000
 MAX_CHANGED = 40
@@ -46,7 +46,7 @@ def reader_page(
         refined: The report and its drafts.
         summary: Its executive summary.
         markdown: Its report.md.
-        changes: What changed since the last report on the topic.
+        changes: Changes since the last report on the topic.
         files: Size of each file of the directory in bytes, by name.
         offline: Whether the embedded engine wrote it.
         templates: Folder of the user's own templates.
@@ -64,7 +64,7 @@ def reader_values(
     *,
     offline: bool,
 ) -> dict[str, Any]:
-    """What the page shows; arguments as of `reader_page`."""
+    """The values that the page shows; for the arguments see `reader_page`."""
     names = [*(name for name in FILES if name in files or name == "manifest.json")]
     names += [name for name in files if name not in FILES]
     return {

@@ -1,7 +1,8 @@
-"""Files of a report and of a run: report.md, report.html, summary.txt, history.json, topics.csv.
+"""Files of a report: report.md, report.html, summary.txt, history.json.
 
-Pure functions from models to text; no clock, no writing. Equal inputs give equal bytes. Reading
-and cleaning Markdown is `markdown_text.py`; the reader's pages are `reading.py` and `run_pages.py`.
+Here: their text, made of a refined report; equal inputs give equal bytes. Not here: cleaning
+Markdown (`text.cleaning`), the other pages (`pages.reader`, `pages.runs`), writing files
+(`reports.publishing`).
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ STOPPED = {
 
 
 def report_markdown(refined: Refined, *, offline: bool) -> str:
-    """Write report.md: front matter, then the best draft, with contents when it is long."""
+    """Write report.md: front matter and the best draft; a long one gets a list of contents."""
     report = cleaned(refined.winner.text, refined.topic.title)
-    title = _title(report.headings, refined)
+    title = title_of(report.headings, refined)
     head: dict[str, Any] = {
         "title": title,
         "topic": one_line(refined.topic.title),
         "score": refined.winner.score,
         "iterations": refined.iterations,
         "stop_reason": refined.stop_reason,
-        "models": [one_line(model) for model in _models(refined)],
+        "models": models_of(refined),
     }
-    created = _moment(refined.created)
+    created = created_at(refined)
     if created:
         head["created"] = created.strftime("%Y-%m-%dT%H:%M:%SZ")
     if offline:
@@ -59,7 +60,7 @@ def report_markdown(refined: Refined, *, offline: bool) -> str:
 
 
 def _yaml(head: dict[str, Any]) -> str:
-    """As YAML, by libyaml where it is installed; that would escape emoji, and ours would not."""
+    """The front matter as YAML; libyaml is faster, but would escape emoji."""
     plain = max("".join(map(str, head.values()))) <= "\uffff"
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper) if plain else yaml.SafeDumper
     return yaml.dump(head, Dumper=dumper, sort_keys=False, allow_unicode=True, width=2**20)
@@ -68,7 +69,7 @@ def _yaml(head: dict[str, Any]) -> str:
 def report_html(
     refined: Refined, summary: str, *, offline: bool, templates: str | None = None
 ) -> str:
-    """Write report.html: one page that needs no network and no script.
+    """Write report.html, one page that needs no network and no script.
 
     Args:
         refined: The report.
@@ -80,10 +81,16 @@ def report_html(
 
 
 def report_values(refined: Refined, summary: str, *, offline: bool) -> dict[str, Any]:
-    """What the pages of one report show."""
+    """The values that the pages of one report show.
+
+    Args:
+        refined: The report.
+        summary: Its executive summary.
+        offline: Whether the embedded engine wrote it.
+    """
     report = cleaned(refined.winner.text, refined.topic.title)
-    title, topic = _title(report.headings, refined), one_line(refined.topic.title)
-    created = _moment(refined.created)
+    title, topic = title_of(report.headings, refined), one_line(refined.topic.title)
+    created = created_at(refined)
     return {
         "title": title,
         "topic": "" if topic.casefold() == title.casefold() else topic,
@@ -99,7 +106,7 @@ def report_values(refined: Refined, summary: str, *, offline: bool) -> dict[str,
         "scores": score_rows(refined),
         "iterations": refined.iterations,
         "stopped": STOPPED[refined.stop_reason],
-        "models": [one_line(model) for model in _models(refined)],
+        "models": models_of(refined),
         "created": moment_text(created),
         "created_iso": f"{created:%Y-%m-%dT%H:%M:%SZ}" if created else "",
         "banner": OFFLINE_BANNER if offline else "",
@@ -107,12 +114,12 @@ def report_values(refined: Refined, summary: str, *, offline: bool) -> dict[str,
 
 
 def summary_text(text: str) -> str:
-    """Write summary.txt: plain paragraphs, one blank line between them."""
+    """Write summary.txt: plain paragraphs with a blank line between them."""
     return "\n\n".join(paragraphs_of(text)) + "\n"
 
 
 def history_json(refined: Refined) -> str:
-    """Write history.json: every draft with its score and the critique it got."""
+    """Write history.json: every draft with its score and its critique."""
     history = History(
         topic=refined.topic,
         drafts=refined.drafts,
@@ -123,16 +130,20 @@ def history_json(refined: Refined) -> str:
     return well_formed(json.dumps(history, ensure_ascii=False, indent=2)) + "\n"
 
 
-def _title(headings: Sequence[Heading], refined: Refined) -> str:
+def title_of(headings: Sequence[Heading], refined: Refined) -> str:
+    """The first H1 of a report; its topic if that is empty."""
     found = next((h.text for h in headings if h.level == 1), "")
     return one_line(found) or one_line(refined.topic.title)
 
 
-def _models(refined: Refined) -> list[str]:
-    return sorted({step.model for step in refined.steps})
+def models_of(refined: Refined) -> list[str]:
+    """The models that worked on a report, each once."""
+    return sorted({one_line(step.model) for step in refined.steps})
 
 
-def _moment(created: int) -> datetime | None:
+def created_at(refined: Refined) -> datetime | None:
+    """The time at which a report was made; None: not known."""
+    created = refined.created
     return datetime.fromtimestamp(created, UTC) if 0 < created < 253_402_300_800 else None
 
 
@@ -156,7 +167,7 @@ def _with_contents(text: str, headings: Sequence[Heading]) -> str:
 
 
 def score_rows(refined: Refined) -> list[dict[str, Any]]:
-    """The drafts with their scores, as pages list them."""
+    """The drafts with their scores, for a page."""
     return [
         {
             "number": draft.number,
@@ -170,12 +181,12 @@ def score_rows(refined: Refined) -> list[dict[str, Any]]:
 
 
 def score_text(score: float | None) -> str:
-    """A score as people read it."""
+    """A score for people; "-" if there is none."""
     return "-" if score is None else f"{score:.1f}".removesuffix(".0")
 
 
 def moment_text(moment: datetime | None) -> str:
-    """A moment as people read it; empty when it is not known."""
+    """A time for people, in UTC; empty if it is not known."""
     if moment is None:
         return ""
     known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,6 +1,7 @@
-"""The pages over reports: index.html of a run, and index.html over all runs.
+"""The pages above reports: index.html of a run, and index.html of all runs.
 
-Pure functions from models to HTML; everything that their script sorts and filters is in the page.
+Here: their values; the pages contain everything that their script sorts and filters. Not here: the
+pages of one report (`pages.reader`), pages of branches (`branches.pages`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class RunEntry:
-    """One run as the page of all runs lists it."""
+    """One run in the list of all runs; None: not known."""
 
     run_id: str
     started: datetime | None
@@ -46,14 +47,14 @@ def run_page(result: BatchResult, templates: str | None = None) -> str:
     """Write a run's index.html: its reports, failures and totals.
 
     Args:
-        result: What has become of the batch.
+        result: The result of the batch.
         templates: Folder of the user's own templates.
     """
     return page("run", run_values(result), templates)
 
 
 def run_values(result: BatchResult) -> dict[str, Any]:
-    """What the page of a run shows."""
+    """The values that the page of a run shows."""
     counts = dict.fromkeys(("published", "failed", "not_started"), 0)
     for report in result.reports:
         counts[report.status] += 1
@@ -81,7 +82,7 @@ def run_values(result: BatchResult) -> dict[str, Any]:
 
 
 def runs_page(runs: Sequence[RunEntry], templates: str | None = None) -> str:
-    """Write the index.html over all runs, newest first.
+    """Write the index.html of all runs, newest first.
 
     Args:
         runs: The runs, in any order.
@@ -91,7 +92,7 @@ def runs_page(runs: Sequence[RunEntry], templates: str | None = None) -> str:
 
 
 def runs_values(runs: Sequence[RunEntry]) -> dict[str, Any]:
-    """What the page of all runs shows."""
+    """The values that the page of all runs shows."""
     ordered = sorted(runs, key=lambda run: (_begun(run), run.run_id), reverse=True)
     return {"runs": [_run(run) for run in ordered], "banner": ""}
 
@@ -164,7 +165,7 @@ def _run(run: RunEntry) -> dict[str, Any]:
 
 
 def _begun(run: RunEntry) -> str:
-    """When a run began, as digits; its name says so where nothing else does."""
+    """The start of a run as digits; taken from its name if the record has none."""
     if run.started is None:
         return re.sub(r"[^0-9]", "", run.run_id)[:14]
     known = run.started if run.started.tzinfo else run.started.replace(tzinfo=UTC)
@@ -172,7 +173,7 @@ def _begun(run: RunEntry) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A length of time as people read it."""
+    """A length of time for people."""
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

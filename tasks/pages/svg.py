@@ -1,7 +1,8 @@
-"""A picture of a program as built: its modules, their forms with types and descriptions, the merge.
+"""Boxes and arrows drawn as SVG.
 
-Boxes in columns from left to right, or in rows downward, as an SVG text that needs nothing but a
-browser. What a box says comes from the program; where it stands follows from who reads whom.
+Here: boxes in columns from left to right or in rows downward, with their fields, types and
+descriptions. An arrow decides the place of a box: the target stands after the source. Not here: the
+boxes of a program (`branches.drawing`, `reports.drawing`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from prefect_llm_reports.tasks.llm.strict_schemas import Json, outline
 WIDTH, GAP_X, GAP_Y, MARGIN = 300, 90, 24, 24
 PAD, LINE = 12, 16
 CHARS = 44
-"""Width of a line in a box, in Latin letters at the font's size."""
+"""Width of a line in a box, in Latin letters."""
 
 Point = tuple[float, float]
-"""Left and top of a box, or where a label stands."""
+"""Left and top of a box, or the place of a label."""
 
 _ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STYLE = """
@@ -52,14 +53,14 @@ text { fill: #e6eaf0; }
 
 @dataclass(frozen=True)
 class Box:
-    """One module in the picture.
+    """One box in the picture.
 
     Attributes:
         name: Its heading.
-        kind: What it is, which decides its colour.
-        about: What it does, shortened to three lines.
-        schema: The strict schema whose fields are listed; None: none.
-        like: The box that lists the same fields, so that this one need not.
+        kind: Decides its colour.
+        about: What it does, cut to three lines.
+        schema: The strict schema whose fields it lists; None: it lists none.
+        like: Another box that lists the same fields; this one only refers to it.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Edge:
-    """From one box to another, by index; `label` says what passes."""
+    """An arrow from one box to another, by index; `label` names what it carries."""
 
     source: int
     target: int
@@ -84,12 +85,19 @@ class Edge:
 def svg_of(
     boxes: Sequence[Box], edges: Sequence[Edge], title: str, *, downward: bool = False
 ) -> str:
-    """Boxes and edges as an SVG text, in columns from left to right or in rows downward."""
+    """Draw boxes and arrows.
+
+    Args:
+        boxes: The boxes.
+        edges: The arrows between them.
+        title: Title of the picture.
+        downward: Whether the boxes stand in rows from top to bottom instead of columns.
+    """
     ranks = _ranks(len(boxes), edges)
     lines = [list(_lines(box)) for box in boxes]
     heights = [2 * PAD + 6 + LINE * len(found) for found in lines]
     places, width, height = (_rows if downward else _columns)(ranks, heights)
-    if any(ranks[e.source] >= ranks[e.target] for e in edges):  # room for a way back
+    if any(ranks[e.source] >= ranks[e.target] for e in edges):  # room for an arrow that leads back
         width, height = (width + 70, height) if downward else (width, height + 30)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}"'
@@ -112,7 +120,7 @@ def svg_of(
 
 
 def _columns(ranks: Sequence[int], heights: Sequence[float]) -> tuple[list[Point], float, float]:
-    """Places of boxes whose ranks are columns, and the size of all together."""
+    """Places of boxes whose ranks are columns, and the size of the picture."""
     tall = [0.0] * (max(ranks) + 1)
     for rank, height in zip(ranks, heights, strict=True):
         tall[rank] += height + GAP_Y
@@ -161,7 +169,7 @@ def _ranks(count: int, edges: Sequence[Edge]) -> list[int]:
 
 
 def _lines(box: Box) -> Iterator[tuple[str, str, int]]:
-    """A box's lines: class, text, indent."""
+    """The lines of a box: class, text, indent."""
     for line in _wrapped(box.name, CHARS - 8):
         yield "name", line, 0
     for line in _shortened(_wrapped(box.about, CHARS), 3):
@@ -182,7 +190,7 @@ def _shortened(lines: list[str], most: int) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most this width, wide characters counted twice; long words are cut."""
+    """Lines of at most this width; a wide character counts twice, a long word is cut."""
     lines: list[str] = []
     line, used = "", 0
     for word in text.split():
@@ -235,7 +243,7 @@ def _box(box: Box, place: Point, lines: list[tuple[str, str, int]], height: floa
 def _way_right(
     source: Point, height: float, target: Point, target_height: float
 ) -> tuple[str, Point]:
-    """From a box to one in another column: the path, and where its label stands."""
+    """The arrow from a box to one in another column: its path and the place of its label."""
     (x, y), (to_x, to_y) = source, target
     mid, to_mid = y + height / 2, to_y + target_height / 2
     if to_x > x:
@@ -243,7 +251,7 @@ def _way_right(
         bend = max(30.0, (end - start) / 2)
         curve = f"C{start + bend:g} {mid:g} {end - bend:g} {to_mid:g} {end:g} {to_mid:g}"
         return f"M{start:g} {mid:g} {curve}", ((start + end) / 2, (mid + to_mid) / 2 - 6)
-    low, to_low = y + height, to_y + target_height  # a way back, below both
+    low, to_low = y + height, to_y + target_height  # leads back, below both
     start, end, deep = x + WIDTH / 2, to_x + WIDTH / 2, max(low, to_low) + 40
     path = f"M{start:g} {low:g} C{start:g} {deep:g} {end:g} {deep:g} {end:g} {to_low + 2:g}"
     return path, ((start + end) / 2, deep - 4)
@@ -252,7 +260,7 @@ def _way_right(
 def _way_down(
     source: Point, height: float, target: Point, target_height: float
 ) -> tuple[str, Point]:
-    """From a box to one in another row: the path, and where its label stands."""
+    """The arrow from a box to one in another row: its path and the place of its label."""
     (x, y), (to_x, to_y) = source, target
     if to_y > y:
         start, end = x + WIDTH / 2, to_x + WIDTH / 2
@@ -260,7 +268,7 @@ def _way_down(
         mid = (low + top) / 2
         path = f"M{start:g} {low:g} C{start:g} {mid:g} {end:g} {mid:g} {end:g} {top:g}"
         return path, ((start + end) / 2, mid - 6)
-    right, to_right = x + WIDTH, to_x + WIDTH  # a way back, right of both
+    right, to_right = x + WIDTH, to_x + WIDTH  # leads back, right of both
     mid, to_mid = y + height / 2, to_y + target_height / 2
     far = max(right, to_right) + 50
     path = f"M{right:g} {mid:g} C{far:g} {mid:g} {far:g} {to_mid:g} {to_right + 2:g} {to_mid:g}"

@@ -31,7 +31,7 @@ _FORMULA, _BLANKS = frozenset("=+-@"), frozenset("\t\r\n")
 
 
 def topics_csv(result: BatchResult) -> str:
-    """Write topics.csv: one row a topic, and no cell that a spreadsheet would calculate."""
+    """Write topics.csv: one row a topic, and no cell that a spreadsheet takes for a formula."""
     out = io.StringIO(newline="")
     rows = csv.writer(out, lineterminator="\r\n")
     rows.writerow(CSV_COLUMNS)
@@ -55,7 +55,7 @@ def topics_csv(result: BatchResult) -> str:
 
 
 def _cell(text: str) -> str:
-    """Disarm a spreadsheet formula, also behind spaces, invisible or full-width characters."""
+    """Quote a formula, also one behind spaces, invisible or full-width characters."""
     text = text.replace("\0", "")
     seen = unicodedata.normalize("NFKC", text)
     seen = "".join(c for c in seen if c in "\t\r\n" or unicodedata.category(c)[0] != "C")

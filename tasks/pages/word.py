@@ -1,9 +1,8 @@
-"""report.docx: a report for word processors, by python-docx; its only importer.
+"""report.docx: a report for word processors, written by python-docx.
 
-python-docx comes with the extra `docx`: import this module only when a report.docx is wanted.
-
-Built-in styles only, so that a house template restyles it at once. Nothing in it is loaded from
-elsewhere when it is opened; links are followed only by whoever clicks them.
+Here: the only importer of python-docx, which comes with the extra `docx`; import this module only
+to make a report.docx. It uses built-in styles only, so that a house template can restyle it, and
+loads nothing when it is opened. Not here: the document (`pages.document`), PDF (`pages.pdf`).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from prefect_llm_reports.tasks.pages.document import Document
 from prefect_llm_reports.tasks.pages.parts import Part, Run
 
 MAX_PARTS = 20_000
-"""A report with more paragraphs and cells is not written: it would take minutes."""
+"""A report with more paragraphs and cells is refused because it would take minutes."""
 
 _BULLETS = ("List Bullet", "List Bullet 2", "List Bullet 3")
 _NUMBERS = ("List Number", "List Number 2", "List Number 3")
@@ -40,7 +39,7 @@ def docx_of(document: Document) -> bytes:
     """Write a document for word processors; equal documents give equal bytes.
 
     Raises:
-        FormatFailed: It has too many parts.
+        FormatFailed: The document has too many parts.
     """
     if _count(document.parts) > MAX_PARTS:
         raise FormatFailed(
@@ -66,7 +65,7 @@ class _Writer:
         self._styled(closing.add_run(document.closing), size=9, color=_SOFT)
 
     def bytes(self) -> bytes:
-        """The file, without the time of its making."""
+        """The file, with a fixed time in place of the current one."""
         made = io.BytesIO()
         self.file.save(made)
         plain = io.BytesIO()
@@ -166,7 +165,7 @@ class _Writer:
                 first = False
 
     def _numbered(self, level: int, start: int) -> int:
-        """A numbering of its own for one list, which begins where the list does."""
+        """A new numbering for one list, with the first number of that list."""
         numbering = self.file.part.numbering_part.element
         used = self.file.styles[_NUMBERS[level]].element.pPr.numPr.numId.val
         abstract = numbering.num_having_numId(used).abstractNumId.val

@@ -1,8 +1,9 @@
-"""Templates, rendered where they can do no harm: the only importer of Jinja2.
+"""Templates rendered in a sandbox.
 
-A user's template sees plain strings, numbers, lists and dicts, cannot mark text as HTML, reaches
-no attribute that leads out, and is bounded in time and in the size of every value it makes.
-Which templates there are and what they see is said in `prompts.py` and `pages.py`.
+Here: the only importer of Jinja2. A user's template sees plain strings, numbers, lists and dicts,
+cannot mark text as HTML, reaches no attribute outside these values, and has bounds on its time and
+on the size of every value it makes. Not here: the templates and their values (`calls.prompts`,
+`pages`).
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ _MARKING_FILTERS = frozenset({"safe"})
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a user's template may go.
+    """Bounds of a user's template.
 
     Attributes:
-        chars: Size of what it renders, and of any value it makes on the way.
+        chars: Characters of its text, and of any value it makes on the way.
         seconds: Time for one rendering.
     """
 
@@ -56,7 +57,7 @@ class Limits:
 
 
 class Html:
-    """Text that is HTML already: shown as it stands, and opaque to every template."""
+    """Safe HTML: no template escapes it or can look into it."""
 
     __slots__ = ("_html",)
 
@@ -75,13 +76,13 @@ class _TooMuch(TemplateError):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """An environment for the packaged templates of one folder, and a user's own in their place.
+    """An environment for the packaged templates of one folder; a user's own replace them.
 
     Args:
-        part: Folder below `templates`, and below the user's.
-        folder: The user's folder; None: packaged templates only, which need no bounds.
-        limits: Bounds for a user's templates.
-        escape: Whether values are text that must be escaped for HTML.
+        part: Folder below `templates`, and below the user's folder.
+        folder: The user's folder; None: packaged templates only, which have no bounds.
+        limits: Bounds of the user's templates.
+        escape: Whether to escape values for HTML.
         known: Functions that templates may call, by name.
     """
 
@@ -123,10 +124,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             filters.update(join=self._join, replace=self._replace)
 
     def wrap_str_format(self, value: Any) -> None:
-        """Leave `format` to `is_safe_attribute`: a width in it makes a huge text."""
+        """Do not wrap `format`; `is_safe_attribute` refuses it, since a width makes a huge text."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Text methods by which a small template makes a huge value are out of reach, too."""
+        """Refuse also the text methods by which a small template makes a huge value."""
         if isinstance(obj, str | bytes) and attr in _SWELLING:
             return False
         return super().is_safe_attribute(obj, attr, value)
@@ -137,7 +138,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator != "+":
             if not numbers or max(abs(left), abs(right)) > (64 if operator == "**" else 10**12):
                 raise SecurityError(
-                    f"the operator {operator} is for small numbers only in templates"
+                    f"the operator {operator} works with small numbers only in templates"
                 )
         elif not numbers:
             self._fits(len(left) + len(right))
@@ -169,7 +170,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self._text(template.root_render_func, template.new_context(dict(values)))
 
     def blocks(self, name: str, parts: Iterable[str], values: Mapping[str, Any]) -> list[str]:
-        """Render blocks of a template, each by itself.
+        """Render blocks of a template, each on its own.
 
         Raises:
             KeyError: The template has no such block.
@@ -179,7 +180,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return [self._text(template.blocks[part], context) for part in parts]
 
     def source(self, name: str) -> str:
-        """The text of a packaged file, as it is."""
+        """The text of a packaged file."""
         assert self.loader is not None
         return self.loader.get_source(self, f"packaged/{name}")[0]
 
@@ -214,7 +215,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _refuse_unescaped(tree: nodes.Template, name: str | None) -> None:
-    """Refuse statements whose result Jinja2 takes for HTML without escaping it."""
+    """Refuse statements whose result Jinja2 would not escape."""
     for found in tree.find_all((nodes.EvalContextModifier, nodes.FilterBlock, nodes.AssignBlock)):
         if isinstance(found, nodes.AssignBlock) and found.filter is None:
             continue
@@ -227,11 +228,11 @@ def _refuse_unescaped(tree: nodes.Template, name: str | None) -> None:
 
 
 def problem_of(template: str, error: Exception) -> str:
-    """Say what is wrong with a user's template, and which.
+    """The message for a user's template that fails.
 
     Args:
-        template: The template as its author knows it, for example `prompts/writer.j2`.
-        error: What rendering it raised.
+        template: Its name in the user's folder, for example `prompts/writer.j2`.
+        error: The exception that it raised.
     """
     if isinstance(error, TemplateNotFound):
         return f"template {template}: template {error} not found"
@@ -241,7 +242,7 @@ def problem_of(template: str, error: Exception) -> str:
 
 
 def misnamed(folder: Path, part: str, known: Iterable[str], noun: str) -> list[str]:
-    """Problems of the files in a user's folder that replace nothing."""
+    """Messages for the files in a user's folder that replace no packaged template."""
     names = list(known)
     return [
         f"template {part}/{found.name}: not the name of a {noun}; use"
@@ -255,12 +256,12 @@ def own_folder(templates: str) -> Path:
     """The user's folder of templates.
 
     Raises:
-        BadInput: There is none.
+        BadInput: There is no such folder.
     """
     folder = Path(templates)
     if not folder.is_dir():
         raise BadInput(
-            f"templates {folder}: not a folder; give one that holds prompts/NAME.j2 or"
+            f"templates {folder}: not a folder; give one that contains prompts/NAME.j2 or"
             " pages/NAME.j2"
         )
     return folder

@@ -1,5 +1,6 @@
 "use strict";
-// Sorting, filtering and choosing in a list of reports or runs; without it the list is complete.
+// Sorts, filters and opens the entries of a list of reports or runs. Without this script the list
+// shows everything.
 (() => {
   const table = document.querySelector("[data-rows]");
   const controls = document.querySelector("[data-controls]");

@@ -1,5 +1,6 @@
 "use strict";
-// Turns the links to the parts of a report's page into tabs; without it all parts are shown.
+// Turns the links to the parts of a report's page into tabs. Without this script the page shows all
+// parts.
 (() => {
   const list = document.querySelector("[data-tabs]");
   if (!list) return;
