@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from prefect_llm_reports.tasks.answers.records import sealed
 from prefect_llm_reports.tasks.calls.policies import SealedAnswer, llm_step
 from prefect_llm_reports.tasks.contract.calls import Ask, Ranking
+from prefect_llm_reports.tasks.contract.choices import SCORES
 from prefect_llm_reports.tasks.llm.answer_forms import Form, schema_form
 from prefect_llm_reports.tasks.llm.session import current_session
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
@@ -36,8 +37,8 @@ def verdict_form(candidates: int) -> Form:
             "reason": {"type": "string", "description": "What decides the score, in a sentence."},
             "score": {
                 "type": "integer",
-                "minimum": 1,
-                "maximum": 10,
+                "minimum": SCORES.least,
+                "maximum": SCORES.most,
                 "description": "Its quality.",
             },
         },

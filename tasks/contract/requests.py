@@ -133,9 +133,11 @@ def _of_fallbacks(options: CallOptions | Mapping[str, Any] | None) -> list[str |
     given: Any = (options or {}).get("fallbacks")
     if not isinstance(given, list | tuple):
         return []
-    objects = [one for one in cast("list[Any]", given) if isinstance(one, dict)]
-    named = [one.get("endpoint") for one in cast("list[dict[str, Any]]", objects)]
-    return [name for name in named if isinstance(name, str)]
+    found: list[str | None] = []
+    for one in cast("list[Any]", given):
+        name: Any = cast("dict[str, Any]", one).get("endpoint") if isinstance(one, dict) else None
+        found += [name] if isinstance(name, str) else []
+    return found
 
 
 def _alone(options: Any) -> Any:
