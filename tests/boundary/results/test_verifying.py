@@ -261,7 +261,7 @@ def test_the_command_line_says_it_with_its_exit_status(
     for nothing in (run.parent / "nowhere", run.parent.with_name("empty")):
         run.parent.with_name("empty").mkdir(exist_ok=True)
         assert main(["verify", str(nothing)]) == 2
-        assert "nothing in it" in capsys.readouterr().err
+        assert "does not exist or is empty" in capsys.readouterr().err
     other = run.parent.with_name("other")
     other.mkdir()
     (other / "notes.txt").write_text("x")
