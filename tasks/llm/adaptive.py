@@ -9,6 +9,9 @@ from __future__ import annotations
 FIRST_LIMIT = 16
 """Requests under way at once before the endpoint has shown that it takes more."""
 
+STEPS = 16
+"""Steps in which the limit of an untried endpoint doubles, so that few are refused at once."""
+
 PROBE_ROUNDS = 20
 """Rounds of answers at the highest good limit before one more request is tried."""
 
@@ -20,7 +23,7 @@ class AdaptiveLimit:
     """Requests that may be under way at once.
 
     The limit starts at `FIRST_LIMIT`. Until the first refusal it grows by one with every answer,
-    and doubles when the pace says that the endpoint has taken all that was allowed for a while.
+    and doubles step by step while the endpoint takes all that is allowed.
 
     A refusal shrinks it at once, one step for each burst: by half as long as no answer has shown
     the new limit to be good, by a tenth later. With every round of answers it then goes half of
@@ -39,6 +42,7 @@ class AdaptiveLimit:
     def __init__(self, ceiling: int = 1) -> None:
         self.ceiling = ceiling
         self.limit = FIRST_LIMIT
+        self._from = FIRST_LIMIT
         self.lowest: int | None = None
         self.refusals = 0
         self._refused: int | None = None
@@ -65,9 +69,23 @@ class AdaptiveLimit:
         """Whether the batches allow more than the limit and nothing has been refused yet."""
         return self._refused is None and self.limit < self.ceiling
 
-    def double(self) -> None:
-        """Allow twice as many: the endpoint has taken all that was allowed for a while."""
-        self.limit *= 2
+    def widen(self, steps: int) -> None:
+        """Allow more: the endpoint has taken all that was allowed for a while.
+
+        Args:
+            steps: Steps to go; after `STEPS` of them the limit has doubled.
+        """
+        for _ in range(steps):
+            if self.limit >= 2 * self._from:
+                self._from = self.limit
+            self.limit += max(1, self._from // STEPS)
+
+    def restore(self, taken: int) -> None:
+        """Undo a shrink: the endpoint has taken this many at once, and refused for its rate."""
+        self.limit = max(self.limit, taken)
+        self._safe = max(self._safe, self.limit)
+        if self._refused is not None and self._refused <= self.limit:
+            self._refused = self.limit + 1
 
     def admitted(self, in_flight: int) -> None:
         """Take note of a request that is sent."""

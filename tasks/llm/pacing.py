@@ -1,8 +1,9 @@
 """When a request may be sent to an endpoint: turns, pauses, and the limits behind them.
 
 One `Pace` serves all callers of an endpoint on an event loop, whichever batch they belong to.
-Here: the queue and its timers. Not here: how many requests at once (`llm.adaptive`), rates
-(`llm.windows`), slow answers (`llm.slowness`), prompts, prices, retries.
+Here: the queue and its timers. Not here: how many requests at once (`llm.adaptive`), rates that
+people set (`llm.windows`), the account's own limits (`llm.account`), slow answers
+(`llm.slowness`), prompts, prices, retries.
 """
 
 from __future__ import annotations
@@ -10,16 +11,27 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from prefect_llm_reports.tasks.llm.adaptive import AdaptiveLimit
+from prefect_llm_reports.tasks.llm.account import Account, Sent
+from prefect_llm_reports.tasks.llm.adaptive import STEPS, AdaptiveLimit
+from prefect_llm_reports.tasks.llm.hints import Limit
 from prefect_llm_reports.tasks.llm.slowness import Slowness
 from prefect_llm_reports.tasks.llm.windows import Windows
 
 OPENING_S = 0.25
 """Seconds without a refusal after which an untried endpoint gets twice as many requests."""
+
+STEP_S = OPENING_S / STEPS
+"""Seconds without a refusal after which it gets a few more, on the way to twice as many."""
+
+MUCH_LESS = 0.75
+"""A refusal at less than this share of the requests taken at once before is due to their rate."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
+"""Pauses after refusals while nothing is under way; they double until something is answered."""
 
 LATE_S = 0.05
 """A timer this late shows that this process is busy; silence then says nothing of the endpoint."""
@@ -55,9 +67,10 @@ class Pauses:
 class _Waiting(NamedTuple):
     """A caller that waits for its turn, with the likely tokens of its call."""
 
-    turn: asyncio.Future[None]
+    turn: asyncio.Future[Sent]
     tokens: int
     batch: object
+    model: str
 
 
 class Pace:
@@ -70,8 +83,10 @@ class Pace:
     Attributes:
         limit: How many requests may be under way at once.
         pauses: Pauses that the endpoint asked for.
-        in_flight: Requests under way now.
-        peak: The most requests that were under way at once.
+        in_flight: Turns that are held now: requests under way, and answers not yet kept.
+        at_endpoint: Requests that the endpoint has not responded to yet.
+        peak: The most turns that were held at once.
+        answers: Answers so far.
     """
 
     def __init__(
@@ -81,7 +96,14 @@ class Pace:
         self.limit = AdaptiveLimit()
         self.pauses = Pauses()
         self.in_flight = 0
+        self.at_endpoint = 0
         self.peak = 0
+        self.answers = 0
+        self._answered_at = float("-inf")
+        self._taken = 0
+        self._sent: dict[int, Sent] = {}
+        self._idle_refusals = 0
+        self._accounts: dict[str, Account] = {}
         self._windows = Windows(requests_per_minute, tokens_per_minute, self._loop.time())
         self._slowness = Slowness()
         self._ceilings: list[int] = []
@@ -109,25 +131,40 @@ class Pace:
 
     @asynccontextmanager
     async def slot(
-        self, tokens: int, *, first: bool = False, batch: object = None
-    ) -> AsyncGenerator[None]:
+        self, tokens: int, *, first: bool = False, batch: object = None, model: str = ""
+    ) -> AsyncGenerator[Sent]:
         """Wait for a turn and hold it.
 
         Args:
-            tokens: Likely tokens of the call, for the tokens-a-minute limit.
+            tokens: Likely tokens of the call, for limits on tokens.
             first: Go before all others: the call had its turn before, and its deadline runs. It is
                 not used to try out a higher limit.
             batch: The batch that asks; `stop` turns away callers by batch.
+            model: The model that is asked: an account has limits for each.
+
+        Yields:
+            The request that is sent now.
 
         Raises:
             PaceStopped: The batch was stopped meanwhile.
         """
-        await self._turn(tokens, first=first, batch=batch)
+        sent = await self._turn(_Waiting(self._loop.create_future(), tokens, batch, model), first)
         try:
-            yield
+            yield sent
         finally:
-            self.in_flight -= 1
+            self._release(sent)
+
+    def landed(self, sent: Sent) -> None:
+        """Take note that the endpoint has responded, though the turn is still held."""
+        if not sent.landed:
+            sent.landed = True
+            self.at_endpoint -= 1
+            self._sent.pop(id(sent), None)
             self._admit()
+
+    def told(self, sent: Sent, model: str, limits: Iterable[Limit]) -> None:
+        """Take note of limits that a response names."""
+        self._account(model).told(limits, sent)
 
     def spent(self, expected: int, used: int) -> None:
         """Correct the tokens a minute once a call's tokens are known."""
@@ -137,12 +174,53 @@ class Pace:
         """Take note of an answer; a run of very slow ones counts as overload."""
         if self._slowness.slow(step, self._loop.time() - sent_at):
             self.overloaded(sent_at)
-        elif self.limit.answered(self.in_flight):
+        elif self.limit.answered(self.at_endpoint):
             self._admit()
+
+    def accepted(self, sent: Sent) -> None:
+        """Take note that a request was answered."""
+        self.answers += 1
+        self._answered_at = self._loop.time()
+        self._taken = max(self._taken, sent.beside)
+        self._idle_refusals = 0
+
+    def refused(
+        self, sent: Sent, model: str, limits: Iterable[Limit], wait: float | None = None
+    ) -> None:
+        """Take note that the account's limits do not allow a request now.
+
+        Which limit it is decides on what follows: one that the response names is kept from now on;
+        one on requests at once shrinks their number; one on their rate is measured.
+
+        Args:
+            sent: The request.
+            model: The model that was asked.
+            limits: Limits that the response names.
+            wait: Seconds that it asks to wait; None: it does not ask.
+        """
+        now, account = self._loop.time(), self._account(model)
+        took, alone = now - sent.at, self.at_endpoint <= 1
+        waited = (other for other in self._sent.values() if now - other.at > 2 * took)
+        taken = max([self._taken, *(other.beside for other in waited if other is not sent)])
+        if account.told(limits, sent):
+            self.limit.refusals += 1
+        elif sent.beside < MUCH_LESS * taken:
+            self.limit.refusals += 1
+            self.limit.restore(min(taken, self.limit.ceiling))
+            account.learnt.refused(sent.at, now, too_fast=True)
+        else:
+            account.learnt.refused(sent.at, now, too_fast=False)
+            self.limit.overloaded(self.at_endpoint, sent.at, now)
+            self._taken = min(taken, sent.beside)
+        if alone and wait is None:
+            wait = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(20, self._idle_refusals))
+            self._idle_refusals += 1
+        if wait:
+            self.pauses.add(wait, now)
 
     def overloaded(self, sent_at: float) -> None:
         """Take note of a refusal: fewer requests at once."""
-        self.limit.overloaded(self.in_flight, sent_at, self._loop.time())
+        self.limit.overloaded(self.at_endpoint, sent_at, self._loop.time())
 
     def failing(self) -> None:
         """Take note that requests fail in a row: one request at a time."""
@@ -163,49 +241,79 @@ class Pace:
                 elif not waiting.turn.done():
                     waiting.turn.set_exception(PaceStopped())
 
-    async def _turn(self, tokens: int, *, first: bool, batch: object) -> None:
-        turn = self._loop.create_future()
-        (self._again if first else self._waiting).append(_Waiting(turn, tokens, batch))
+    @property
+    def brake(self) -> str:
+        """The account's limit that callers wait for, in words; empty: none."""
+        queue = self._next()
+        if not queue:
+            return ""
+        now, tokens = self._loop.time(), queue[0].tokens
+        return self._account(queue[0].model).brake(tokens, now) or self._windows.brake(now)
+
+    def _account(self, model: str) -> Account:
+        account = self._accounts.get(model)
+        if account is None:
+            account = self._accounts[model] = Account()
+        return account
+
+    async def _turn(self, waiting: _Waiting, first: bool) -> Sent:
+        turn = waiting.turn
+        (self._again if first else self._waiting).append(waiting)
         self._admit()
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.in_flight -= 1
-                self._admit()
+                self._release(turn.result())
             raise
+
+    def _release(self, sent: Sent) -> None:
+        self.in_flight -= 1
+        self.landed(sent)
+        self._admit()
 
     def _admit(self) -> None:
         while queue := self._next():
-            turn, tokens, _ = queue[0]
-            if turn.done():
+            waiting = queue[0]
+            if waiting.turn.done():
                 queue.popleft()
                 continue
-            if wait := self._wait_s():
+            if wait := self._wait_s(waiting):
                 self._later(wait)
                 return
             queue.popleft()
-            self._windows.take(tokens)
-            self.in_flight += 1
-            self.peak = max(self.peak, self.in_flight)
-            self.limit.admitted(self.in_flight)
-            turn.set_result(None)
+            self._send(waiting)
             if self._opening:  # all that is allowed has to be under way for a while
                 self._opening.cancel()
                 self._opening = None
         if self._waiting and self.limit.untried and self._opening is None:
-            due = self._loop.time() + OPENING_S
+            due = self._loop.time() + STEP_S
             self._opening = self._loop.call_at(due, self._open_further, due)
+
+    def _send(self, waiting: _Waiting) -> None:
+        self._windows.take(waiting.tokens)
+        now, account = self._loop.time(), self._account(waiting.model)
+        sent = account.sent(waiting.tokens, self.at_endpoint, now)
+        sent.answers_before = self.answers
+        self._sent[id(sent)] = sent
+        self.in_flight += 1
+        self.at_endpoint += 1
+        self.peak = max(self.peak, self.in_flight)
+        self.limit.admitted(self.at_endpoint)
+        waiting.turn.set_result(sent)
 
     def _next(self) -> deque[_Waiting] | None:
         """The queue whose first caller may go now; None: nobody may."""
-        if self._again and self.in_flight < self.limit.known_good:
+        if self.in_flight >= self.limit.ceiling:
+            return None
+        if self._again and self.at_endpoint < self.limit.known_good:
             return self._again
-        return self._waiting if self._waiting and self.in_flight < self.limit.allowed else None
+        return self._waiting if self._waiting and self.at_endpoint < self.limit.allowed else None
 
-    def _wait_s(self) -> float:
+    def _wait_s(self, waiting: _Waiting) -> float:
         now = self._loop.time()
-        return max(self.pauses.left_s(now), self._windows.wait_s(now))
+        account = self._account(waiting.model).wait_s(waiting.tokens, now)
+        return max(self.pauses.left_s(now), self._windows.wait_s(now), account)
 
     def _later(self, seconds: float) -> None:
         if self._timer:
@@ -214,8 +322,9 @@ class Pace:
 
     def _open_further(self, due: float) -> None:
         self._opening = None
-        if self.limit.untried and self._loop.time() - due < LATE_S:
-            self.limit.double()
+        late = self._loop.time() - due
+        if self.limit.untried and late < LATE_S:
+            self.limit.widen(1 + int(late / STEP_S))
         self._admit()
 
 

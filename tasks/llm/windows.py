@@ -52,6 +52,7 @@ class Windows:
     ) -> None:
         self._requests = Window(requests_per_minute, now) if requests_per_minute else None
         self._tokens = Window(tokens_per_minute, now) if tokens_per_minute else None
+        self._named = (requests_per_minute, tokens_per_minute)
 
     def wait_s(self, now: float) -> float:
         """Seconds until both windows have room for a request."""
@@ -59,6 +60,14 @@ class Windows:
             self._requests.wait_s(now) if self._requests else 0.0,
             self._tokens.wait_s(now) if self._tokens else 0.0,
         )
+
+    def brake(self, now: float) -> str:
+        """The limit that has no room for a request now, in words; empty: both have."""
+        if self._tokens and self._tokens.wait_s(now):
+            return f"{self._named[1]:,} tokens a minute"
+        if self._requests and self._requests.wait_s(now):
+            return f"{self._named[0]:,} requests a minute"
+        return ""
 
     def take(self, tokens: int) -> None:
         """Count one request with its likely tokens."""

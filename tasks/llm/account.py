@@ -1,0 +1,99 @@
+"""The limits of one account for one model: set by people, named by headers, learnt from refusals.
+
+Here: how long the next request has to wait for them, and which of them is the brake. Not here: how
+many requests at once (`llm.adaptive`), who waits (`llm.pacing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from prefect_llm_reports.tasks.llm.allowance import Allowance
+from prefect_llm_reports.tasks.llm.hints import Limit
+from prefect_llm_reports.tasks.llm.learnt_rate import LearntRate
+
+NOW_S = 1e-6
+"""Shorter waits count as over: rounding must not make timers that never advance."""
+
+
+@dataclass
+class Sent:
+    """One request that was sent.
+
+    Attributes:
+        at: When.
+        tokens: Its likely tokens.
+        beside: Requests that were under way at the endpoint when it was sent.
+        requests_so_far: Requests of its account sent up to it, with it.
+        tokens_so_far: Likely tokens of its account sent up to it, with it.
+        answers_before: Answers that the endpoint had given when it was sent.
+        landed: A response came, or none will.
+    """
+
+    at: float
+    tokens: int
+    beside: int
+    requests_so_far: float
+    tokens_so_far: float
+    answers_before: int = 0
+    landed: bool = False
+
+
+class Account:
+    """What an account may send for one model.
+
+    Attributes:
+        learnt: The rate that refusals have shown.
+    """
+
+    def __init__(self) -> None:
+        self.learnt = LearntRate()
+        self._requests = 0.0
+        self._tokens = 0.0
+        self._allowances: dict[str, Allowance] = {}
+
+    def sent(self, tokens: int, beside: int, now: float) -> Sent:
+        """Count a request."""
+        self._requests += 1
+        self._tokens += tokens
+        self.learnt.sent(now)
+        return Sent(now, tokens, beside, self._requests, self._tokens)
+
+    def told(self, limits: Iterable[Limit], sent: Sent) -> bool:
+        """Take note of limits that a response names; True: one of them is used up."""
+        used_up = False
+        for limit in limits:
+            allowance = self._allowances.setdefault(limit.name, Allowance(limit.kind))
+            tokens = limit.kind == "tokens"
+            used = sent.tokens_so_far if tokens else sent.requests_so_far
+            allowance.observe(limit, used, sent.at)
+            if limit.remaining is not None:
+                needed = sent.tokens * allowance.weight if tokens else 1
+                used_up |= limit.remaining < max(1.0, needed)
+        return used_up
+
+    def wait_s(self, tokens: int, now: float) -> float:
+        """Seconds until a request with this many likely tokens may be sent."""
+        wait = self.learnt.wait_s(now)
+        for allowance in self._allowances.values():
+            wait = max(wait, self._wait_for(allowance, tokens, now))
+        return wait if wait > NOW_S else 0.0
+
+    def brake(self, tokens: int, now: float) -> str:
+        """The limit that the next request waits for, in words; empty: none."""
+        waits = [
+            (self._wait_for(one, tokens, now), f"{per_minute:,.0f} {one.kind} a minute")
+            for one in self._allowances.values()
+            if (per_minute := one.per_minute)
+        ]
+        if self.learnt.per_s is not None:
+            learnt = f"about {self.learnt.per_s * 60:,.0f} requests a minute"
+            waits.append((self.learnt.wait_s(now), learnt))
+        wait, named = max(waits, default=(0.0, ""))
+        return named if wait > NOW_S else ""
+
+    def _wait_for(self, allowance: Allowance, tokens: int, now: float) -> float:
+        if allowance.kind == "tokens":
+            return allowance.wait_s(tokens, self._tokens, now)
+        return allowance.wait_s(1, self._requests, now)
