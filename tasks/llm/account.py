@@ -16,6 +16,9 @@ from prefect_llm_reports.tasks.llm.learnt_rate import LearntRate
 NOW_S = 1e-6
 """Shorter waits count as over: rounding must not make timers that never advance."""
 
+LARGE = 2.0
+"""Times by which a call's tokens may exceed those expected, to explain its refusal by tokens."""
+
 
 @dataclass
 class Sent:
@@ -69,7 +72,7 @@ class Account:
             used = sent.tokens_so_far if tokens else sent.requests_so_far
             allowance.observe(limit, used, sent.at)
             if limit.remaining is not None:
-                needed = sent.tokens * allowance.weight if tokens else 1
+                needed = LARGE * sent.tokens * allowance.weight if tokens else 1
                 used_up |= limit.remaining < max(1.0, needed)
         return used_up
 

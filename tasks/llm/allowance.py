@@ -18,6 +18,12 @@ SPAN_S = 0.2
 NEAR = 0.15
 """A rate this near to the limit a second, minute, hour or day is that."""
 
+SPARE = 0.2
+"""Share of a call's likely tokens that is kept free: some calls take more than others."""
+
+RISE = 0.2
+"""Part of a surprise that is believed at once, when there is more left than expected."""
+
 LONGEST_WEIGHT, LEAST_WEIGHT = 20.0, 0.02
 """How the endpoint may count a unit, beside how it is counted here."""
 
@@ -61,10 +67,14 @@ class Allowance:
         if not self._known and self._limit:
             self.per_s = self._limit / (told.window_s or 60)
         if reset is not None:
-            self._learn(left, reset, sent_at)
+            self._learn(left, reset)
         if self._seen and used < self._seen[1]:
             return  # what was sent after that one says more
         self._weigh(left, used, sent_at)
+        if self._seen and self.per_s:  # requests may arrive in another order than they were sent
+            expected = self.left(used, sent_at)
+            if left > expected:
+                left = expected + RISE * (left - expected)
         self._seen = (left, used, sent_at, sent_at + (reset or 0.0))
 
     def left(self, used: float, now: float) -> float:
@@ -84,7 +94,7 @@ class Allowance:
 
     def wait_s(self, amount: float, used: float, now: float) -> float:
         """Seconds until there is room for a request of this size."""
-        needed = amount * self.weight
+        needed = amount * self.weight * (1 + SPARE if self.kind == "tokens" else 1)
         full = self._depth or self._limit
         if full is not None:
             needed = min(needed, full)
@@ -93,9 +103,8 @@ class Allowance:
             return 0.0
         return missing / self.per_s if self.per_s else max(0.0, self._seen[3] - now)
 
-    def _learn(self, left: float, reset: float, sent_at: float) -> None:
+    def _learn(self, left: float, reset: float) -> None:
         """Tell rate and depth, or a window, from two observations."""
-        del sent_at
         few = max(FEW, (self._limit or 0) * 0.01)
         for other_left, other_reset in self._pairs:
             units, seconds = left - other_left, other_reset - reset

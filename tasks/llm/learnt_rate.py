@@ -18,8 +18,8 @@ MEASURED = 12
 OVER = 0.015
 """Share by which the pace goes beyond the measured rate, so that nothing of it is lost."""
 
-QUIET_S = 8.0
-"""Seconds without a refusal after which the pace begins to try more, ever faster."""
+QUIET_S, QUIET = 8.0, 30
+"""Seconds and requests without a refusal after which the pace begins to try more, ever faster."""
 
 OPENING_S = 0.5
 """Seconds in which the pace doubles as long as nothing has been measured."""
@@ -93,5 +93,6 @@ class LearntRate:
         quiet = now - self._refused_at
         if not self._measured:
             return self.per_s * 2 ** min(20.0, quiet / OPENING_S)
-        more = 2 ** min(20.0, max(0.0, quiet - QUIET_S) / QUIET_S) - 1
+        usual = max(QUIET_S, QUIET / self.per_s)
+        more = 2 ** min(20.0, max(0.0, quiet - usual) / usual) - 1
         return self.per_s * (1 + OVER + more)

@@ -101,6 +101,7 @@ class Pace:
         self.answers = 0
         self._answered_at = float("-inf")
         self._taken = 0
+        self._refused_within = OPENING_S
         self._sent: dict[int, Sent] = {}
         self._idle_refusals = 0
         self._accounts: dict[str, Account] = {}
@@ -177,12 +178,12 @@ class Pace:
         elif self.limit.answered(self.at_endpoint):
             self._admit()
 
-    def accepted(self, sent: Sent) -> None:
+    def accepted(self) -> None:
         """Take note that a request was answered."""
         self.answers += 1
         self._answered_at = self._loop.time()
-        self._taken = max(self._taken, sent.beside)
         self._idle_refusals = 0
+        self._note_taken(self._answered_at)
 
     def refused(
         self, sent: Sent, model: str, limits: Iterable[Limit], wait: float | None = None
@@ -199,20 +200,19 @@ class Pace:
             wait: Seconds that it asks to wait; None: it does not ask.
         """
         now, account = self._loop.time(), self._account(model)
-        took, alone = now - sent.at, self.at_endpoint <= 1
-        waited = (other for other in self._sent.values() if now - other.at > 2 * took)
-        taken = max([self._taken, *(other.beside for other in waited if other is not sent)])
+        others = self.at_endpoint - 1
+        self._refused_within = now - sent.at
+        self._note_taken(now)
         if account.told(limits, sent):
             self.limit.refusals += 1
-        elif sent.beside < MUCH_LESS * taken:
+        elif others < MUCH_LESS * self._taken:
             self.limit.refusals += 1
-            self.limit.restore(min(taken, self.limit.ceiling))
+            self.limit.restore(min(self._taken, self.limit.ceiling))
             account.learnt.refused(sent.at, now, too_fast=True)
         else:
             account.learnt.refused(sent.at, now, too_fast=False)
             self.limit.overloaded(self.at_endpoint, sent.at, now)
-            self._taken = min(taken, sent.beside)
-        if alone and wait is None:
+        if not others and wait is None:
             wait = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(20, self._idle_refusals))
             self._idle_refusals += 1
         if wait:
@@ -240,6 +240,12 @@ class Pace:
                     queue.append(waiting)
                 elif not waiting.turn.done():
                     waiting.turn.set_exception(PaceStopped())
+
+    def _note_taken(self, now: float) -> None:
+        """Count the requests that the endpoint has taken: a refusal would have come by now."""
+        waited = 2 * self._refused_within
+        taken = sum(now - sent.at > waited for sent in self._sent.values())
+        self._taken = max(self._taken, taken)
 
     @property
     def brake(self) -> str:
