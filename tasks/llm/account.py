@@ -16,9 +16,6 @@ from prefect_llm_reports.tasks.llm.learnt_rate import LearntRate
 NOW_S = 1e-6
 """Shorter waits count as over: rounding must not make timers that never advance."""
 
-LARGE = 2.0
-"""Times by which a call's tokens may exceed those expected, to explain its refusal by tokens."""
-
 
 @dataclass
 class Sent:
@@ -32,6 +29,7 @@ class Sent:
         tokens_so_far: Likely tokens of its account sent up to it, with it.
         answers_before: Answers that the endpoint had given when it was sent.
         landed: A response came, or none will.
+        refused: The account's limits did not allow it.
     """
 
     at: float
@@ -41,6 +39,7 @@ class Sent:
     tokens_so_far: float
     answers_before: int = 0
     landed: bool = False
+    refused: bool = False
 
 
 class Account:
@@ -54,6 +53,7 @@ class Account:
         self.learnt = LearntRate()
         self._requests = 0.0
         self._tokens = 0.0
+        self._refused_tokens = 0.0
         self._allowances: dict[str, Allowance] = {}
 
     def sent(self, tokens: int, beside: int, now: float) -> Sent:
@@ -63,17 +63,35 @@ class Account:
         self.learnt.sent(now)
         return Sent(now, tokens, beside, self._requests, self._tokens)
 
-    def told(self, limits: Iterable[Limit], sent: Sent) -> bool:
-        """Take note of limits that a response names; True: one of them is used up."""
-        used_up = False
+    def told(self, limits: Iterable[Limit], sent: Sent) -> None:
+        """Take note of limits that a response names."""
         for limit in limits:
-            allowance = self._allowances.setdefault(limit.name, Allowance(limit.kind))
             tokens = limit.kind == "tokens"
             used = sent.tokens_so_far if tokens else sent.requests_so_far
+            allowance = self._allowances.setdefault(limit.name, Allowance(limit.kind))
             allowance.observe(limit, used, sent.at)
-            if limit.remaining is not None:
-                needed = LARGE * sent.tokens * allowance.weight if tokens else 1
-                used_up |= limit.remaining < max(1.0, needed)
+            if tokens and not sent.refused:
+                allowance.weigh(limit, used - self._refused_tokens, sent.at)
+
+    def refused(self, limits: Iterable[Limit], sent: Sent) -> bool:
+        """Take note of a refusal; True: a limit that it names is used up.
+
+        Args:
+            limits: Limits that it names.
+            sent: The request; it has used up nothing.
+        """
+        sent.refused = True
+        self._refused_tokens += sent.tokens
+        named = list(limits)
+        self.told(named, sent)
+        used_up = False
+        for limit in named:
+            if limit.remaining is None:
+                continue
+            if limit.kind == "requests":
+                used_up |= limit.remaining < 1
+            else:
+                used_up |= self._allowances[limit.name].lacked(limit.remaining, sent.tokens)
         return used_up
 
     def wait_s(self, tokens: int, now: float) -> float:

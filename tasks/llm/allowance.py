@@ -18,13 +18,19 @@ SPAN_S = 0.2
 NEAR = 0.15
 """A rate this near to the limit a second, minute, hour or day is that."""
 
-SPARE = 0.2
-"""Share of a call's likely tokens that is kept free: some calls take more than others."""
+SPARE = 0.05
+"""Share of a limit that is kept free."""
+
+SPARE_CALLS = 2
+"""Calls for which it is kept free, at most."""
+
+LARGE = 2.0
+"""Times by which a call's tokens may exceed those expected, to explain its refusal by tokens."""
 
 RISE = 0.2
 """Part of a surprise that is believed at once, when there is more left than expected."""
 
-LONGEST_WEIGHT, LEAST_WEIGHT = 20.0, 0.02
+MOST_WEIGHT, LEAST_WEIGHT = 20.0, 0.02
 """How the endpoint may count a unit, beside how it is counted here."""
 
 
@@ -70,12 +76,41 @@ class Allowance:
             self._learn(left, reset)
         if self._seen and used < self._seen[1]:
             return  # what was sent after that one says more
-        self._weigh(left, used, sent_at)
         if self._seen and self.per_s:  # requests may arrive in another order than they were sent
             expected = self.left(used, sent_at)
             if left > expected:
                 left = expected + RISE * (left - expected)
         self._seen = (left, used, sent_at, sent_at + (reset or 0.0))
+
+    def weigh(self, told: Limit, used: float, sent_at: float) -> None:
+        """Learn how the endpoint counts a unit: all tokens, or those it expects, or another way.
+
+        Args:
+            told: The limit, as the response to a request says.
+            used: Units of the requests sent up to that one, but for those that were refused.
+            sent_at: When that one was sent.
+        """
+        before, left = self._weighed, told.remaining
+        if left is None:
+            return
+        if before is None or not self._known or not self.per_s:
+            self._weighed = (left, used, sent_at)
+            return
+        if used - before[1] < (self._depth or self._limit or 0) * 0.2:
+            return
+        taken = before[0] + (sent_at - before[2]) * self.per_s - left
+        seen = taken / (used - before[1])
+        if seen > 0:
+            weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, seen))
+            self.weight = weight if self.weight == 1.0 else (3 * self.weight + weight) / 4
+        self._weighed = (left, used, sent_at)
+
+    def lacked(self, left: float, amount: float) -> bool:
+        """Take note of a refusal with this much left; True: that explains it."""
+        if left >= LARGE * amount * self.weight:
+            return False
+        self.weight = min(MOST_WEIGHT, max(self.weight, left / amount))
+        return True
 
     def left(self, used: float, now: float) -> float:
         """Units that are left, as far as is known."""
@@ -94,10 +129,10 @@ class Allowance:
 
     def wait_s(self, amount: float, used: float, now: float) -> float:
         """Seconds until there is room for a request of this size."""
-        needed = amount * self.weight * (1 + SPARE if self.kind == "tokens" else 1)
+        needed = amount * self.weight
         full = self._depth or self._limit
-        if full is not None:
-            needed = min(needed, full)
+        if full is not None:  # some calls take more than expected
+            needed = min(needed + min((SPARE_CALLS if self.kind == "tokens" else 1) * needed, SPARE * full), full)
         missing = needed - self.left(used, now)
         if missing <= 0 or self._seen is None:
             return 0.0
@@ -131,18 +166,3 @@ class Allowance:
             if rate and abs(slope / rate - 1) <= NEAR:
                 return rate
         return slope
-
-    def _weigh(self, left: float, used: float, sent_at: float) -> None:
-        """Learn how the endpoint counts a unit: all tokens, or those it expects, or another way."""
-        before = self._weighed
-        if before is None or self.kind != "tokens" or not self._known or not self.per_s:
-            self._weighed = (left, used, sent_at)
-            return
-        if used - before[1] < (self._depth or self._limit or 0) * 0.2:
-            return
-        taken = before[0] + (sent_at - before[2]) * self.per_s - left
-        seen = taken / (used - before[1])
-        if seen > 0:
-            weight = min(LONGEST_WEIGHT, max(LEAST_WEIGHT, seen))
-            self.weight = weight if self.weight == 1.0 else (self.weight + weight) / 2
-        self._weighed = (left, used, sent_at)

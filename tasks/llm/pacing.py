@@ -203,7 +203,7 @@ class Pace:
         others = self.at_endpoint - 1
         self._refused_within = now - sent.at
         self._note_taken(now)
-        if account.told(limits, sent):
+        if account.refused(limits, sent):
             self.limit.refusals += 1
         elif others < MUCH_LESS * self._taken:
             self.limit.refusals += 1
