@@ -233,7 +233,14 @@ class BranchOptions(CallOptions):
     model_config = ConfigDict(
         json_schema_extra=form(
             *("budget_usd", "merge_instructions", "merge_model", "merge_output", "vote_field"),
-            *("quorum", "temperature", "concurrency", "deadline_s", "max_output_tokens"),
+            *(
+                "quorum",
+                "temperature",
+                "concurrency",
+                "deadline_s",
+                "patience_s",
+                "max_output_tokens",
+            ),
             title="Options",
         )
     )

@@ -5,7 +5,8 @@ ReportsError
 │   └── ServerUnreachable
 ├── CallError                one LLM call did not give a usable answer
 │   ├── EndpointUnavailable  retry: refused, reset, DNS, truncated, 408, 409, 5xx, not JSON
-│   │   └── EndpointOverloaded   retry, and every caller slows down: 429, 503, 529
+│   │   └── EndpointOverloaded   retry, and every caller slows down: 503, 529
+│   │       └── RateLimited      waits for its turn again, uses up no attempt: 429, 498
 │   ├── AttemptsExhausted    item: every attempt of the call failed
 │   ├── CallTimedOut         item: the wall-clock deadline of the call passed
 │   ├── CallRejected         item: 400 and other 4xx
@@ -32,7 +33,7 @@ ReportsError
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from prefect_llm_reports.tasks.contract.records import ErrorReport
 
@@ -136,6 +137,20 @@ class EndpointUnavailable(CallError):
 
 class EndpointOverloaded(EndpointUnavailable):
     """The endpoint asks for fewer requests; every caller slows down."""
+
+
+class RateLimited(EndpointOverloaded):
+    """The account's limits do not allow the request now; it waits for its turn again.
+
+    Args:
+        message: As for every failed call.
+        about_quota: The endpoint calls it a used-up quota, which it is only if it says so twice.
+        where: As for every failed call.
+    """
+
+    def __init__(self, message: str, *, about_quota: bool = False, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.about_quota = about_quota
 
 
 class AttemptsExhausted(CallError):

@@ -22,6 +22,9 @@ from prefect_llm_reports.tasks.contract.choices import (
 from prefect_llm_reports.tasks.contract.records import OFFLINE, Price, Record, Usd
 from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
 
+PATIENCE_S, DEPLOYED_PATIENCE_S = 60.0, 900.0
+"""Seconds to wait for an endpoint that is away: where a person waits, and in deployments."""
+
 
 def checked_pages_url(value: str | None) -> str | None:
     """Refuse an address that a browser cannot open, or that holds markup."""
@@ -64,6 +67,14 @@ class CallOptions(Record):
         gt=0,
         le=3600,
         description="Seconds that one LLM call may take, retries included.",
+    )
+    patience_s: float | None = Field(
+        default=None,
+        title="Patience (seconds)",
+        ge=0,
+        le=86_400,
+        description="Seconds to wait for an endpoint that has answered before and is away; nothing"
+        f" fails meanwhile. Empty: {PATIENCE_S:g}, in deployments {DEPLOYED_PATIENCE_S:g}.",
     )
     max_output_tokens: int = Field(
         default=16_000,
@@ -113,6 +124,11 @@ class CallOptions(Record):
         default=False,
         description="Ignore stored answers: ask for each again, once, and store the new one.",
     )
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for an endpoint that is away."""
+        return PATIENCE_S if self.patience_s is None else self.patience_s
 
     @field_validator("*", mode="before")
     @classmethod
@@ -167,7 +183,14 @@ class ReportOptions(CallOptions):
             *("approval", "approval_days", "pages_url"),
             *("writer_model", "critic_model", "summary_model", "candidates", "judge_model"),
             *("critics", "critics_merge", "plateau", "temperature", "templates"),
-            *("concurrency", "deadline_s", "max_output_tokens", "shards", "shard_deployment"),
+            *(
+                "concurrency",
+                "deadline_s",
+                "patience_s",
+                "max_output_tokens",
+                "shards",
+                "shard_deployment",
+            ),
             title="Options",
         )
     )

@@ -139,6 +139,20 @@ class AdaptiveLimit:
         self._shrink(used * 9 // 10 if by_a_tenth else used // 2, now)
         self._proven = False
 
+    def queued(self, served: int, sent_at: float, now: float) -> None:
+        """Shrink to what the endpoint answers within a deadline; the rest waits in its own queue.
+
+        Args:
+            served: Requests that were answered while one waited until its deadline.
+            sent_at: When that one was sent.
+            now: The event loop's time.
+        """
+        self.refusals += 1
+        limit = max(1, served // 2)
+        if limit < self.limit and (sent_at >= self._shrunk_at or self._refused is None):
+            self._refused = limit + 1
+            self._shrink(limit, now)
+
     def one_at_a_time(self, now: float) -> None:
         """Let single requests find out when the failures end; then go on as before."""
         if self.limit > 1:

@@ -132,7 +132,10 @@ class Allowance:
         needed = amount * self.weight
         full = self._depth or self._limit
         if full is not None:  # some calls take more than expected
-            needed = min(needed + min((SPARE_CALLS if self.kind == "tokens" else 1) * needed, SPARE * full), full)
+            needed = min(
+                needed + min((SPARE_CALLS if self.kind == "tokens" else 1) * needed, SPARE * full),
+                full,
+            )
         missing = needed - self.left(used, now)
         if missing <= 0 or self._seen is None:
             return 0.0

@@ -42,6 +42,12 @@ class Call:
         talk: Messages after the question's own: an unusable answer and its problem.
         reasks: Times that the model was told why its answer is unusable.
         failures: Failed attempts at the present endpoint that another attempt may mend.
+        timeouts: Requests that got no answer although others did, or although nothing else ran.
+        queued: The last request got no answer in time because it waited behind others.
+        first_failed: When the first of the failed attempts failed.
+        resumed: The endpoint was away meanwhile; further attempts do not use up the task's.
+        probing: The next request finds out whether an endpoint is back.
+        place: Where the last request went.
         suspicious: Something that does not look like an endpoint has answered once.
         again: The next request repeats one that failed.
         requests: Requests in all.
@@ -59,6 +65,12 @@ class Call:
     talk: tuple[Message, ...] = ()
     reasks: int = 0
     failures: int = 0
+    timeouts: int = 0
+    queued: bool = False
+    first_failed: float = 0.0
+    resumed: bool = False
+    probing: bool = False
+    place: object = None
     suspicious: bool = False
     again: bool = False
     requests: int = 0
@@ -75,10 +87,15 @@ class Call:
         self.ends = None
         self.not_before = 0.0
 
+    def wait_again(self) -> None:
+        """Go on with the same request, in its turn and with a deadline of its own."""
+        self.begin_anew()
+        self.again = True
+
     def go_elsewhere(self) -> None:
         """Go on at another endpoint, with all attempts."""
         self.begin_anew()
-        self.failures = 0
+        self.failures = self.timeouts = 0
         self.again = self.suspicious = False
 
     def book(self, bill: Bill) -> None:

@@ -5,6 +5,7 @@ The only importer of openai. No exception of the SDK leaves this module.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -19,6 +20,9 @@ from prefect_llm_reports.tasks.llm.transport import host_of, open_http
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+THERE_S = 5.0
+"""Seconds in which an endpoint must show that it is there."""
 
 
 class Client:
@@ -63,6 +67,19 @@ class Client:
         except (OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError) as error:
             raise broken_connection(error, self._host, handled) from None
         return Response(http.status_code, http.headers, http.content)
+
+    async def is_there(self) -> bool:
+        """Whether the endpoint itself responds to a request that costs nothing."""
+        from openai import APIStatusError, OpenAIError
+
+        try:
+            async with asyncio.timeout(THERE_S):
+                await self._sdk.get("/models", cast_to=httpx2.Response)
+        except APIStatusError as error:
+            return error.response.status_code not in (502, 503, 504)
+        except (OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError):
+            return False
+        return True
 
 
 def import_client() -> None:

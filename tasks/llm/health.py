@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prefect_llm_reports.tasks.contract.errors import EndpointDown
 
 FAILURES_IN_A_ROW = 5
@@ -16,16 +18,49 @@ class Health:
 
     Attributes:
         reached: Something has answered there.
+        served: It has given an answer that can be used.
+        replied_at: When it did so last, by the event loop's clock.
     """
 
     def __init__(self) -> None:
         self.reached = False
+        self.served = False
+        self.replied_at = float("-inf")
+        self._refused_since: float | None = None
+        self._doubted = False
         self._misses = 0
         self._given_up = 0
+        self._next_reply: asyncio.Event | None = None
 
-    def replied(self) -> None:
+    def replied(self, now: float) -> None:
         """Take note of a completion."""
+        self.served, self.replied_at = True, now
         self._misses = 0
+        self._refused_since = None
+        self._doubted = False
+        if self._next_reply:
+            self._next_reply.set()
+            self._next_reply = None
+
+    async def replies_within(self, seconds: float) -> bool:
+        """Whether another completion comes soon."""
+        self._next_reply = reply = self._next_reply or asyncio.Event()
+        try:
+            async with asyncio.timeout(seconds):
+                return await reply.wait()
+        except TimeoutError:
+            return False
+
+    def refused_s(self, now: float) -> float:
+        """Take note of a refusal by the account's limits; seconds of refusals and nothing else."""
+        if self._refused_since is None:
+            self._refused_since = now
+        return now - self._refused_since
+
+    def quota_used_up(self) -> bool:
+        """Take note of what may be a used-up quota; True: it is one, without a doubt."""
+        doubted, self._doubted = self._doubted, True
+        return doubted or not self.served
 
     def missed(self) -> bool:
         """Take note of a failed request; True: so many in a row that one at a time is enough."""

@@ -20,9 +20,12 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
     FatalCallError,
     ModelNotFound,
+    RateLimited,
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.reports import PaceRecord
+from prefect_llm_reports.tasks.llm.absence import Absence
+from prefect_llm_reports.tasks.llm.account import Sent
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget, Reservation
 from prefect_llm_reports.tasks.llm.call import Bill, Call
 from prefect_llm_reports.tasks.llm.client import Client
@@ -30,7 +33,7 @@ from prefect_llm_reports.tasks.llm.dialect import dialect_of
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.llm.faults import NotSent
 from prefect_llm_reports.tasks.llm.health import Health
-from prefect_llm_reports.tasks.llm.hints import used_up_s
+from prefect_llm_reports.tasks.llm.hints import Limit, limits_of
 from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.pacing import PaceStopped, shared_pace
 from prefect_llm_reports.tasks.llm.pricing import PriceList
@@ -56,6 +59,7 @@ class Line:
 
     Attributes:
         health: Whether the endpoint still serves.
+        absence: Follows an endpoint that has served and is away.
         dialect: What the endpoint does not take; shared by all batches of this process.
         pace: When requests may be sent; shared by all batches of this event loop.
     """
@@ -66,12 +70,14 @@ class Line:
         self.endpoint = endpoint
         self.host = host_of(endpoint.base_url)
         self.health = Health()
+        self.absence = Absence(self.host, options.patience)
         self.dialect = dialect_of(endpoint.base_url)
         self.pace = shared_pace(
             endpoint.base_url,
             options.requests_per_minute or endpoint.requests_per_minute,
             options.tokens_per_minute or endpoint.tokens_per_minute,
         )
+        self.pace.longest_wait_s = max(self.pace.longest_wait_s, options.deadline_s)
         self._prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
         self._closed: dict[str | None, FatalCallError] = {}
         self._stopped = False
@@ -90,6 +96,7 @@ class Line:
     def stop(self) -> None:
         """Send nothing more, also not for calls that wait for their turn."""
         self._stopped = True
+        self.absence.end()
         self.pace.stop(self)
 
     def close(self, ask: Ask, why: FatalCallError) -> None:
@@ -136,7 +143,7 @@ class Line:
 
         Raises:
             CallError: No usable completion.
-            PaceStopped: Nothing was sent: the batch ends, or the endpoint was closed meanwhile.
+            PaceStopped: Nothing was sent: the batch ends, or the endpoint was closed or went away.
         """
         try:
             return await self._in_turn(call)
@@ -147,6 +154,18 @@ class Line:
             ) from None
         except OverBudget as over:
             raise BudgetExhausted(f"not asked: {over}; raise the budget to go on") from None
+
+    async def is_there(self) -> bool:
+        """Whether the endpoint responds to a request that costs nothing."""
+        return await self._client.is_there()
+
+    @property
+    def waits_for(self) -> str:
+        """What calls wait for here, in words; empty: nothing out of the ordinary."""
+        if absent := self.absence.said(asyncio.get_running_loop().time()):
+            return absent
+        brake = self.pace.brake
+        return f"waiting for the account's limit: {brake}" if brake else ""
 
     async def _in_turn(self, call: Call) -> Reply:
         ask, loop = call.ask, asyncio.get_running_loop()
@@ -161,26 +180,29 @@ class Line:
             )
             money.actual = Decimal(0)  # nothing is sent yet
             turn = await held.enter_async_context(AsyncExitStack())
-            slot = self.pace.slot(expected, first=call.requests > 0, batch=self)
-            await turn.enter_async_context(slot)
-            if self._stopped or self.closed_for(ask):
+            slot = self.pace.slot(
+                expected, first=call.requests > 0, batch=self, model=self.model_for(ask)
+            )
+            sent = await turn.enter_async_context(slot)
+            away = self.absence.since is not None and not call.probing
+            if self._stopped or away or self.closed_for(ask):
                 raise PaceStopped
             if call.ends is None:
                 call.ends = queued_at + self._options.deadline_s
             call.ends += loop.time() - queued_at  # waiting for its turn is not the call's time
             async with asyncio.timeout_at(call.ends):
-                reply = await self._request(call, money, expected)
+                reply = await self._request(call, money, sent)
             call.turn = turn.pop_all()
             return reply
 
-    async def _request(self, call: Call, money: Reservation, expected: int) -> Reply:
+    async def _request(self, call: Call, money: Reservation, sent: Sent) -> Reply:
         """Send one HTTP request and book what it took, whatever comes of it."""
         ask, loop = call.ask, asyncio.get_running_loop()
         model = self.model_for(ask)
         call.left_out = self.dialect.left_out
         call.requests += 1
         body = request_body(ask, model, call.talk, call.output_tokens, call.left_out)
-        sent_at = loop.time()
+        limits: list[Limit] = []
         bill = Bill()
         with chat_span(
             self.endpoint.base_url,
@@ -198,24 +220,29 @@ class Line:
                 call.request_id = response.request_id
                 describe_response(span, response.status, response.fields)
                 self._charge(bill, response, model)
-                self._heed(response, bill, expected)
+                limits = self._heed(response, bill, sent)
                 reply = read_reply(response, self.host, model)
+                self.pace.told(sent, model, limits)
+                self.pace.accepted(sent)
+                self.health.replied(loop.time())
+                self.absence.end()
             except CallError as error:
                 if isinstance(error, NotSent):
                     bill.billed = False
-                self._slow_down(error, sent_at)
+                self._slow_down(error, sent, model, limits)
                 raise
             except asyncio.CancelledError:
-                failed(span, "timeout" if loop.time() >= (call.ends or 0) else "cancelled")
-                self.pace.overloaded(sent_at)
+                late = loop.time() >= (call.ends or 0)
+                failed(span, "timeout" if late else "cancelled")
+                call.queued = late and self.pace.timed_out(sent)
                 raise
             finally:
+                self.pace.landed(sent)
                 money.actual = bill.charge
                 call.book(bill)
                 self._ledger.attempt(ask.item, bill, again=call.again)
                 call.again = False
-        self.health.replied()
-        self.pace.answered(ask.step, sent_at)
+        self.pace.answered(ask.step, sent.at)
         return reply
 
     def _charge(self, bill: Bill, response: Response, model: str) -> None:
@@ -228,21 +255,28 @@ class Line:
             prices = (self._prices.cost(name, bill.usage, tier) for name in names)
             bill.usd = next((usd for usd in prices if usd is not None), None)
 
-    def _heed(self, response: Response, bill: Bill, expected: int) -> None:
-        """Tell the pace what a response says of the account's limits."""
-        used = bill.usage.input_tokens + bill.usage.output_tokens if bill.usage else 0
-        self.pace.spent(expected, used)
-        self._pause(used_up_s(response.headers))
+    def _heed(self, response: Response, bill: Bill, sent: Sent) -> list[Limit]:
+        """Read what a response says of the account's limits.
 
-    def _slow_down(self, error: CallError, sent_at: float) -> None:
+        A limit that is whole again only after the deadline is left to the endpoint's own refusal.
+        """
+        used = bill.usage.input_tokens + bill.usage.output_tokens if bill.usage else 0
+        self.pace.spent(sent.tokens, used)
+        limits = limits_of(response.headers)
+        longest = self._options.deadline_s
+        return [limit for limit in limits if limit.limit or (limit.reset_s or 0) <= longest]
+
+    def _slow_down(self, error: CallError, sent: Sent, model: str, limits: Sequence[Limit]) -> None:
         """Tell the pace what a failed request says of the endpoint."""
+        wait = error.retry_after or 0
+        wait = wait if wait <= self._options.deadline_s else 0  # a call cannot wait that long
+        if isinstance(error, RateLimited):
+            self.pace.refused(sent, model, limits, wait or None)
+            return
+        self.pace.told(sent, model, limits)
         if isinstance(error, EndpointOverloaded) or not self.health.reached:
-            self.pace.overloaded(sent_at)
+            self.pace.overloaded(sent.at)
         if isinstance(error, EndpointUnavailable) and self.health.missed():
             self.pace.failing()
-        self._pause(error.retry_after or 0)
-
-    def _pause(self, seconds: float) -> None:
-        """Pause every caller, unless a call cannot wait that long."""
-        if 0 < seconds <= self._options.deadline_s:
-            self.pace.pause(seconds)
+        if wait:
+            self.pace.pause(wait)

@@ -87,6 +87,7 @@ class Pace:
         at_endpoint: Requests that the endpoint has not responded to yet.
         peak: The most turns that were held at once.
         answers: Answers so far.
+        longest_wait_s: Longer waits for the account are left to the endpoint's own refusals.
     """
 
     def __init__(
@@ -99,7 +100,8 @@ class Pace:
         self.at_endpoint = 0
         self.peak = 0
         self.answers = 0
-        self._answered_at = float("-inf")
+        self.longest_wait_s = 0.0
+        self._answered_at = self._last_answered_sent_at = float("-inf")
         self._taken = 0
         self._refused_within = OPENING_S
         self._sent: dict[int, Sent] = {}
@@ -178,9 +180,10 @@ class Pace:
         elif self.limit.answered(self.at_endpoint):
             self._admit()
 
-    def accepted(self) -> None:
+    def accepted(self, sent: Sent) -> None:
         """Take note that a request was answered."""
         self.answers += 1
+        self._last_answered_sent_at = max(self._last_answered_sent_at, sent.at)
         self._answered_at = self._loop.time()
         self._idle_refusals = 0
         self._note_taken(self._answered_at)
@@ -221,6 +224,25 @@ class Pace:
     def overloaded(self, sent_at: float) -> None:
         """Take note of a refusal: fewer requests at once."""
         self.limit.overloaded(self.at_endpoint, sent_at, self._loop.time())
+
+    def timed_out(self, sent: Sent) -> bool:
+        """Take note that a request got no answer in time: fewer requests at once.
+
+        Args:
+            sent: The request.
+
+        Returns:
+            Whether it waited behind others: they were answered until late, in their order.
+        """
+        now = self._loop.time()
+        served = self.answers - sent.answers_before
+        overtaken = self._last_answered_sent_at > sent.at
+        late = self._answered_at > (sent.at + now) / 2
+        if served and late and not overtaken:
+            self.limit.queued(served, sent.at, now)
+            return True
+        self.overloaded(sent.at)
+        return False
 
     def failing(self) -> None:
         """Take note that requests fail in a row: one request at a time."""
@@ -319,6 +341,8 @@ class Pace:
     def _wait_s(self, waiting: _Waiting) -> float:
         now = self._loop.time()
         account = self._account(waiting.model).wait_s(waiting.tokens, now)
+        if account > (self.longest_wait_s or account):
+            account = 0.0
         return max(self.pauses.left_s(now), self._windows.wait_s(now), account)
 
     def _later(self, seconds: float) -> None:

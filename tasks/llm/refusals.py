@@ -17,13 +17,22 @@ from prefect_llm_reports.tasks.contract.errors import (
     ModelNotFound,
     NotAnEndpoint,
     QuotaExhausted,
+    RateLimited,
 )
 from prefect_llm_reports.tasks.llm.hints import retry_after_s
 from prefect_llm_reports.tasks.llm.response import Response, as_object
 from prefect_llm_reports.tasks.text.foreign import shown
 
-OVERLOADED = frozenset({429, 503, 529})
+OVERLOADED = frozenset({503, 529})
 TRANSIENT = frozenset({408, 409, 500, 502, 504}) | OVERLOADED
+LIMITED = frozenset({429, 498})
+"""The account's limits, or the capacity for its tier, do not allow a request now."""
+
+_NO_CAPACITY = re.compile(r"resource[_ ]unavailable|no[_ ]capacity|capacity[_ ]exceeded", re.I)
+_RATE = re.compile(
+    r"rate.?limit|too many|per (?:second|minute)|\b[rt]pm\b|(?:try|retry) again", re.I
+)
+_MONEY = re.compile(r"billing|credit|balance|payment|spend|top.?up|purchase|plan\b", re.I)
 _QUOTA = re.compile(
     r"insufficient_quota|_spend_limit_exceeded$|^credit_balance_exhausted$|_usage_limit_exceeded$"
     r"|billing_hard_limit_reached|insufficient_balance"
@@ -94,6 +103,12 @@ def refusal(
     said = f"{response.status}" + (f" {shown(body.name, 60)}" if body.name else "")
     if 300 <= status < 400:
         return _redirect(response, host, where)
+    wait = retry_after_s(response.headers, body=response.json)
+    short = wait is not None or _RATE.search(body.message)
+    throttled = status == 429 and body.name == "insufficient_quota" and short
+    if throttled and not _MONEY.search(body.message):
+        said += f": {shown(body.message)}" if body.message else ""
+        return RateLimited(f"{host} answered {said}", about_quota=True, retry_after=wait, **where)
     if status == 402 or _QUOTA.search(body.code) or _QUOTA.search(body.kind):
         return QuotaExhausted(
             f"{host} says the quota or credit is used up ({said}); top it up or use another key,"
@@ -112,10 +127,12 @@ def refusal(
         )
     if body.message:
         said += f": {shown(body.message)}"
+    if status in LIMITED or (status < 500 and _NO_CAPACITY.search(f"{body.name} {body.message}")):
+        return RateLimited(f"{host} answered {said}", retry_after=wait, **where)
     if status in TRANSIENT:
         overloaded = status in OVERLOADED
         return (EndpointOverloaded if overloaded else EndpointUnavailable)(
-            f"{host} answered {said}", retry_after=retry_after_s(response.headers), **where
+            f"{host} answered {said}", retry_after=wait, **where
         )
     if status >= 500:
         return EndpointUnavailable(f"{host} answered {said}", **where)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -31,6 +32,8 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
     FatalCallError,
     NotAnEndpoint,
+    QuotaExhausted,
+    RateLimited,
     ReportsError,
     RetryLater,
 )
@@ -39,6 +42,7 @@ from prefect_llm_reports.tasks.llm.answer_forms import Invalid
 from prefect_llm_reports.tasks.llm.budget import Budget
 from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
+from prefect_llm_reports.tasks.llm.faults import NotSent
 from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.line import Line
 from prefect_llm_reports.tasks.llm.pacing import PaceStopped
@@ -53,6 +57,14 @@ MAX_REASKS = 2
 
 SHOWN_AGAIN = 20_000
 """Characters of an unusable answer that the model is shown again."""
+
+MAX_TIMEOUTS = 2
+"""Requests without an answer in time after which a call fails."""
+
+OTHERS_S = 1.0
+"""Seconds in which an answer to another call shows that an endpoint is there."""
+
+_STARTING = re.compile(r"loading model|model is (?:loading|starting)|starting up|warming up", re.I)
 
 AGAIN = "The answers so far are kept; run the same command again"
 REASK = """Your answer cannot be used: {problem}
@@ -160,7 +172,7 @@ class Session:
     async def _answer(self, call: Call) -> Answer:
         """Send requests, one a round; what came of one decides on the next."""
         while True:
-            line = self._serving(call.ask)
+            line = await self._serving(call)
             try:
                 reply = await line.attempt(call)
                 answer = self._accepted(call, line, reply)
@@ -168,29 +180,59 @@ class Session:
                 if line.closed_for(call.ask):
                     call.go_elsewhere()
             except CallError as error:
-                self._go_on(call, line, error)
+                await self._go_on(call, line, error)
             else:
                 if answer is not None:
                     line.health.settled()
                     return answer
                 call.begin_anew()
+            finally:
+                if call.probing:
+                    call.probing = False
+                    line.absence.tried()
 
-    def _serving(self, ask: Ask) -> Line:
-        """The first endpoint that can serve.
+    async def _serving(self, call: Call) -> Line:
+        """The first endpoint that can serve; while all of them are away, the first that is back.
 
         Raises:
             CallError: The batch is stopped, or no endpoint can serve.
         """
-        if self.stopped:
-            raise CallsStopped(f"not asked: {self.stopped}")
-        closed: FatalCallError | None = None
-        for line in self.lines:
-            closed = line.closed_for(ask)
-            if closed is None:
-                return line
-        assert closed is not None
-        self.stop(closed)
-        raise closed
+        while True:
+            if self.stopped:
+                raise CallsStopped(f"not asked: {self.stopped}")
+            open_lines = [line for line in self.lines if self._is_open(line, call.ask)]
+            if not open_lines:
+                closed = next(filter(None, (line.closed_for(call.ask) for line in self.lines)))
+                self.stop(closed)
+                raise closed
+            now = asyncio.get_running_loop().time()
+            for line in open_lines:
+                away = line.absence.since is not None
+                if away and len(open_lines) > 1:
+                    call.probing = line.absence.try_now(now)
+                if not away or call.probing:
+                    return self._at(line, call)
+            line = open_lines[0]
+            call.probing = await line.absence.turn()
+            if call.probing:
+                return self._at(line, call)
+
+    def _is_open(self, line: Line, ask: Ask) -> bool:
+        """Whether an endpoint can serve; one that has been away for too long no longer can."""
+        if line.closed_for(ask) is None and (
+            down := line.absence.over(asyncio.get_running_loop().time())
+        ):
+            line.close(ask, down)
+            line.absence.end()
+            logger.error("%s: %s", ask.label, down)
+        return line.closed_for(ask) is None
+
+    def _at(self, line: Line, call: Call) -> Line:
+        """Begin anew at another endpoint than before."""
+        if call.place not in (None, line):
+            call.go_elsewhere()
+        call.place = line
+        return line
 
     def _accepted(self, call: Call, line: Line, reply: Reply) -> Answer | None:
         """The answer in the form that is kept; None: the call is changed, ask again.
@@ -232,8 +274,8 @@ class Session:
             attempts=call.requests,
         )
 
-    def _go_on(self, call: Call, line: Line, error: CallError) -> None:
-        """Return to have the loop ask again: without a parameter, or at another endpoint.
+    async def _go_on(self, call: Call, line: Line, error: CallError) -> None:
+        """Return to have the loop ask again: later, without a parameter, or at another endpoint.
 
         Raises:
             CallError: The failure concerns the task; the class says how far it reaches.
@@ -242,15 +284,90 @@ class Session:
             if line.dialect.learn(error, call.left_out):
                 return
             error = error.rejected
-        error = self._judged(call, line, error)
+        if isinstance(error, RateLimited):
+            ended = self._refused(line, error)
+            if ended is None:
+                call.wait_again()
+                return
+            error = ended
+        elif await self._is_away(call, line, error):
+            call.wait_again()
+            call.resumed = True
+            call.failures = call.timeouts = 0
+            return
+        elif isinstance(error, CallTimedOut) and self._may_ask_once_more(call, line):
+            call.wait_again()
+            return
+        else:
+            error = self._judged(call, line, error)
+        if isinstance(error, EndpointUnavailable) and call.resumed:
+            return
         if not isinstance(error, FatalCallError):
             raise error from None
         line.close(call.ask, error)
         logger.error("%s: %s", call.ask.label, error)
         call.go_elsewhere()
 
+    def _refused(self, line: Line, error: RateLimited) -> FatalCallError | None:
+        """What a refusal by the account's limits means; None: the call waits for its turn again."""
+        if (asked := error.retry_after or 0) > self._options.deadline_s:
+            return _later(error, asked)
+        if error.about_quota and line.health.quota_used_up():
+            return QuotaExhausted(
+                f"{error.message}; the quota or credit is used up: top it up or use another key,"
+                " then run the same command again",
+                status=error.status,
+            )
+        refused_s = line.health.refused_s(asyncio.get_running_loop().time())
+        if refused_s > max(self._options.deadline_s, self._options.patience):
+            return RetryLater(
+                f"{error.message}; nothing but refusals for {refused_s:.0f} s: run the same command"
+                " again later, or raise the account's limits",
+                status=error.status,
+            )
+        return None
+
+    def _may_ask_once_more(self, call: Call, line: Line) -> bool:
+        """Whether a request without an answer in time is repeated.
+
+        Time in the endpoint's own queue is no fault of the request; a request that hangs otherwise
+        is repeated once.
+        """
+        if not line.health.served:
+            return False
+        call.timeouts += not call.queued
+        return call.timeouts < MAX_TIMEOUTS
+
+    async def _is_away(self, call: Call, line: Line, error: CallError) -> bool:
+        """Whether the endpoint has gone away, so that the failure is not the call's."""
+        if not isinstance(error, EndpointUnavailable) or not line.health.served:
+            return False
+        now = asyncio.get_running_loop().time()
+        known = line.absence.since is not None
+        if not known and not isinstance(error, NotSent) and not _STARTING.search(error.message):
+            if error.status not in (None, 502, 503, 504):
+                return False
+            if call.failures == 0:
+                call.first_failed = now
+            if call.failures + 1 < MAX_ATTEMPTS or line.health.replied_at > call.first_failed:
+                return False
+            if await line.health.replies_within(OTHERS_S):
+                return False
+            if error.status is None and await line.is_there():
+                return False
+        elif known and error.status not in (None, 502, 503, 504):
+            line.absence.end()
+            return False
+        if not known:
+            logger.warning(
+                "%s; waiting up to %g s for it to come back", error.message, self._options.patience
+            )
+        line.absence.begin(error.message, now)
+        return True
+
     def _judged(self, call: Call, line: Line, error: CallError) -> CallError:
         """The failure in the light of the call's and the endpoint's history."""
+        line.absence.end()  # it has responded, or `_is_away` would have said so
         if isinstance(error, NotAnEndpoint) and error.status == 200 and not call.suspicious:
             call.suspicious = True
             error = EndpointUnavailable(error.message, status=200, request_id=error.request_id)

@@ -100,7 +100,7 @@ class Server:
                 self.busy -= 1
                 self.served += 1
                 pace.told(sent, "", limits_of(said))
-                pace.accepted()
+                pace.accepted(sent)
                 pace.landed(sent)
                 pace.answered("draft", sent.at)
                 await asyncio.sleep(0.01)  # the answer is kept
@@ -135,7 +135,11 @@ AT_ONCE = TOPICS * CALLS * CALL_S / 8
 ROWS: dict[str, tuple[Server, float, float]] = {
     "600 rpm, hints": (Server((requests(),)), BY_REQUESTS, 0.03),
     "600 rpm, none": (Server((requests(),), hints=False), BY_REQUESTS, 0.08),
-    "600 rpm, retry-after": (Server((requests(),), hints=False, retry_after=True), BY_REQUESTS, 0.08),
+    "600 rpm, retry-after": (
+        Server((requests(),), hints=False, retry_after=True),
+        BY_REQUESTS,
+        0.08,
+    ),
     "900k tpm, hints": (Server((tokens(),)), BY_TOKENS, 0.03),
     "900k tpm, none": (Server((tokens(),), hints=False), BY_TOKENS, 0.08),
     "8 at once": (Server(at_once=8), AT_ONCE, 0.08),
@@ -143,7 +147,11 @@ ROWS: dict[str, tuple[Server, float, float]] = {
     "both, hints": (Server((requests(), tokens())), BY_TOKENS, 0.03),
     "both, none": (Server((requests(), tokens()), hints=False), BY_TOKENS, 0.08),
     "600 rpm and 20 at once, hints": (Server((requests(),), at_once=20), BY_REQUESTS, 0.08),
-    "600 rpm and 20 at once, none": (Server((requests(),), at_once=20, hints=False), BY_REQUESTS, 0.08),
+    "600 rpm and 20 at once, none": (
+        Server((requests(),), at_once=20, hints=False),
+        BY_REQUESTS,
+        0.08,
+    ),
     "600 rpm and 8 at once, none": (Server((requests(),), at_once=8, hints=False), AT_ONCE, 0.08),
     "anthropic": (Server((requests(style="anthropic"),)), BY_REQUESTS, 0.03),
     "minute deep": (Server((requests(180, share=1.0),)), (420 - 180) / 3, 0.03),
