@@ -28,7 +28,7 @@ from prefect_llm_reports.tasks.contract.branch_results import BranchesResult
 from prefect_llm_reports.tasks.contract.errors import ReportsError
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.session import Session
-from prefect_llm_reports.tasks.runtime.context import outside_of_tasks, run_context
+from prefect_llm_reports.tasks.runtime.context import outside_of_tasks, patience_here, run_context
 from prefect_llm_reports.tasks.runtime.logs import decisions_only
 from prefect_llm_reports.tasks.runtime.memory import rarer_collections
 from prefect_llm_reports.tasks.runtime.progress import progress_of_caller
@@ -57,6 +57,7 @@ class BranchRun:
                 endpoints,
                 self.program.options,
                 backoff_s=settings.backoff_s,
+                patience_s=patience_here(),
                 beside=self._sessions.get(None),
             )
         self.session = self._sessions[None]

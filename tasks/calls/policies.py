@@ -15,7 +15,7 @@ from prefect.transactions import IsolationLevel
 from prefect_llm_reports.tasks.answers.records import PLAIN_JSON
 from prefect_llm_reports.tasks.contract.calls import Ask
 from prefect_llm_reports.tasks.contract.errors import ReportsError
-from prefect_llm_reports.tasks.llm.session import MAX_ATTEMPTS
+from prefect_llm_reports.tasks.llm.repeats import MAX_ATTEMPTS
 
 SealedAnswer = dict[str, Any]
 LLMStep = Task[[Ask], Coroutine[Any, Any, SealedAnswer]]

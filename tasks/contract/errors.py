@@ -5,8 +5,7 @@ ReportsError
 │   └── ServerUnreachable
 ├── CallError                one LLM call did not give a usable answer
 │   ├── EndpointUnavailable  retry: refused, reset, DNS, truncated, 408, 409, 5xx, not JSON
-│   │   └── EndpointOverloaded   retry, and every caller slows down: 503, 529
-│   │       └── RateLimited      waits for its turn again, uses up no attempt: 429, 498
+│   │   └── EndpointOverloaded   retry, and every caller slows down: 429, 503, 529
 │   ├── AttemptsExhausted    item: every attempt of the call failed
 │   ├── CallTimedOut         item: the wall-clock deadline of the call passed
 │   ├── CallRejected         item: 400 and other 4xx
@@ -136,20 +135,21 @@ class EndpointUnavailable(CallError):
 
 
 class EndpointOverloaded(EndpointUnavailable):
-    """The endpoint asks for fewer requests; every caller slows down."""
-
-
-class RateLimited(EndpointOverloaded):
-    """The account's limits do not allow the request now; it waits for its turn again.
+    """The endpoint asks for fewer requests; every caller slows down.
 
     Args:
         message: As for every failed call.
-        about_quota: The endpoint calls it a used-up quota, which it is only if it says so twice.
+        limited: The account's limits do not allow the request now: it waits for its turn again and
+            uses up no attempt.
+        about_quota: The endpoint calls that a used-up quota, which it is only if it says so twice.
         where: As for every failed call.
     """
 
-    def __init__(self, message: str, *, about_quota: bool = False, **where: Any) -> None:
+    def __init__(
+        self, message: str, *, limited: bool = False, about_quota: bool = False, **where: Any
+    ) -> None:
         super().__init__(message, **where)
+        self.limited = limited
         self.about_quota = about_quota
 
 

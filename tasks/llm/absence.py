@@ -66,8 +66,8 @@ class Absence:
         if self.since is None or now - self.since < self._patience_s:
             return None
         return EndpointDown(
-            f"{self._host} has been away for {now - self.since:.0f} s ({self._seen}); the answers so"
-            " far are kept: run the same command again when it is well"
+            f"{self._host} has been away for {now - self.since:.0f} s ({self._seen}); the answers"
+            " so far are kept: run the same command again when it is well"
         )
 
     def said(self, now: float) -> str:

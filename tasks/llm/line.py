@@ -20,7 +20,6 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
     FatalCallError,
     ModelNotFound,
-    RateLimited,
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.reports import PaceRecord
@@ -270,7 +269,7 @@ class Line:
         """Tell the pace what a failed request says of the endpoint."""
         wait = error.retry_after or 0
         wait = wait if wait <= self._options.deadline_s else 0  # a call cannot wait that long
-        if isinstance(error, RateLimited):
+        if isinstance(error, EndpointOverloaded) and error.limited:
             self.pace.refused(sent, model, limits, wait or None)
             return
         self.pace.told(sent, model, limits)

@@ -17,7 +17,6 @@ from prefect_llm_reports.tasks.contract.errors import (
     ModelNotFound,
     NotAnEndpoint,
     QuotaExhausted,
-    RateLimited,
 )
 from prefect_llm_reports.tasks.llm.hints import retry_after_s
 from prefect_llm_reports.tasks.llm.response import Response, as_object
@@ -108,7 +107,9 @@ def refusal(
     throttled = status == 429 and body.name == "insufficient_quota" and short
     if throttled and not _MONEY.search(body.message):
         said += f": {shown(body.message)}" if body.message else ""
-        return RateLimited(f"{host} answered {said}", about_quota=True, retry_after=wait, **where)
+        return EndpointOverloaded(
+            f"{host} answered {said}", limited=True, about_quota=True, retry_after=wait, **where
+        )
     if status == 402 or _QUOTA.search(body.code) or _QUOTA.search(body.kind):
         return QuotaExhausted(
             f"{host} says the quota or credit is used up ({said}); top it up or use another key,"
@@ -128,7 +129,9 @@ def refusal(
     if body.message:
         said += f": {shown(body.message)}"
     if status in LIMITED or (status < 500 and _NO_CAPACITY.search(f"{body.name} {body.message}")):
-        return RateLimited(f"{host} answered {said}", retry_after=wait, **where)
+        return EndpointOverloaded(
+            f"{host} answered {said}", limited=True, retry_after=wait, **where
+        )
     if status in TRANSIENT:
         overloaded = status in OVERLOADED
         return (EndpointOverloaded if overloaded else EndpointUnavailable)(

@@ -9,48 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import re
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask, Message
 from prefect_llm_reports.tasks.contract.errors import (
-    AnswerRefused,
     AnswerTruncated,
     AnswerUnusable,
-    AttemptsExhausted,
     CallError,
-    CallRejected,
     CallsStopped,
-    CallTimedOut,
-    EndpointUnavailable,
     FatalCallError,
-    NotAnEndpoint,
-    QuotaExhausted,
-    RateLimited,
     ReportsError,
-    RetryLater,
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.llm.answer_forms import Invalid
 from prefect_llm_reports.tasks.llm.budget import Budget
 from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
-from prefect_llm_reports.tasks.llm.faults import NotSent
 from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.line import Line
 from prefect_llm_reports.tasks.llm.pacing import PaceStopped
-from prefect_llm_reports.tasks.llm.refusals import Unsupported
+from prefect_llm_reports.tasks.llm.repeats import AGAIN, Repeats
 from prefect_llm_reports.tasks.llm.replies import Reply
-
-MAX_ATTEMPTS = 3
-"""Failed attempts at one endpoint after which a call fails."""
 
 MAX_REASKS = 2
 """Times that the model is told why its answer is unusable."""
@@ -58,15 +42,6 @@ MAX_REASKS = 2
 SHOWN_AGAIN = 20_000
 """Characters of an unusable answer that the model is shown again."""
 
-MAX_TIMEOUTS = 2
-"""Requests without an answer in time after which a call fails."""
-
-OTHERS_S = 1.0
-"""Seconds in which an answer to another call shows that an endpoint is there."""
-
-_STARTING = re.compile(r"loading model|model is (?:loading|starting)|starting up|warming up", re.I)
-
-AGAIN = "The answers so far are kept; run the same command again"
 REASK = """Your answer cannot be used: {problem}
 
 Answer again, completely and in the required form, and return nothing else."""
@@ -81,6 +56,7 @@ class Session:
         endpoints: Where to ask, in order: the next is used when one can no longer serve.
         options: The batch's options: concurrency, deadline, budget, rate limits, prices.
         backoff_s: Longest wait before a second attempt; the third may wait twice as long.
+        patience_s: Seconds to wait for an endpoint that is away; None: as the options say.
         beside: Another session of the same run, to share its accounts and budget.
 
     Attributes:
@@ -93,6 +69,7 @@ class Session:
         options: CallOptions,
         *,
         backoff_s: float = 1.0,
+        patience_s: float | None = None,
         beside: Session | None = None,
     ) -> None:
         self.ledger = beside.ledger if beside else Ledger()
@@ -100,8 +77,10 @@ class Session:
         self.stopped: ReportsError | None = None
         self.lines: list[Line] = []
         self._endpoints = endpoints
+        if patience_s is not None and options.patience_s is None:
+            options = options.model_copy(update={"patience_s": patience_s})
         self._options = options
-        self._backoff_s = backoff_s
+        self._repeats = Repeats(options, backoff_s)
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -280,139 +259,14 @@ class Session:
         Raises:
             CallError: The failure concerns the task; the class says how far it reaches.
         """
-        if isinstance(error, Unsupported):
-            if line.dialect.learn(error, call.left_out):
-                return
-            error = error.rejected
-        if isinstance(error, RateLimited):
-            ended = self._refused(line, error)
-            if ended is None:
-                call.wait_again()
-                return
-            error = ended
-        elif await self._is_away(call, line, error):
-            call.wait_again()
-            call.resumed = True
-            call.failures = call.timeouts = 0
+        judged = await self._repeats.after(call, line, error)
+        if judged is None:
             return
-        elif isinstance(error, CallTimedOut) and self._may_ask_once_more(call, line):
-            call.wait_again()
-            return
-        else:
-            error = self._judged(call, line, error)
-        if isinstance(error, EndpointUnavailable) and call.resumed:
-            return
-        if not isinstance(error, FatalCallError):
-            raise error from None
-        line.close(call.ask, error)
-        logger.error("%s: %s", call.ask.label, error)
+        if not isinstance(judged, FatalCallError):
+            raise judged from None
+        line.close(call.ask, judged)
+        logger.error("%s: %s", call.ask.label, judged)
         call.go_elsewhere()
-
-    def _refused(self, line: Line, error: RateLimited) -> FatalCallError | None:
-        """What a refusal by the account's limits means; None: the call waits for its turn again."""
-        if (asked := error.retry_after or 0) > self._options.deadline_s:
-            return _later(error, asked)
-        if error.about_quota and line.health.quota_used_up():
-            return QuotaExhausted(
-                f"{error.message}; the quota or credit is used up: top it up or use another key,"
-                " then run the same command again",
-                status=error.status,
-            )
-        refused_s = line.health.refused_s(asyncio.get_running_loop().time())
-        if refused_s > max(self._options.deadline_s, self._options.patience):
-            return RetryLater(
-                f"{error.message}; nothing but refusals for {refused_s:.0f} s: run the same command"
-                " again later, or raise the account's limits",
-                status=error.status,
-            )
-        return None
-
-    def _may_ask_once_more(self, call: Call, line: Line) -> bool:
-        """Whether a request without an answer in time is repeated.
-
-        Time in the endpoint's own queue is no fault of the request; a request that hangs otherwise
-        is repeated once.
-        """
-        if not line.health.served:
-            return False
-        call.timeouts += not call.queued
-        return call.timeouts < MAX_TIMEOUTS
-
-    async def _is_away(self, call: Call, line: Line, error: CallError) -> bool:
-        """Whether the endpoint has gone away, so that the failure is not the call's."""
-        if not isinstance(error, EndpointUnavailable) or not line.health.served:
-            return False
-        now = asyncio.get_running_loop().time()
-        known = line.absence.since is not None
-        if not known and not isinstance(error, NotSent) and not _STARTING.search(error.message):
-            if error.status not in (None, 502, 503, 504):
-                return False
-            if call.failures == 0:
-                call.first_failed = now
-            if call.failures + 1 < MAX_ATTEMPTS or line.health.replied_at > call.first_failed:
-                return False
-            if await line.health.replies_within(OTHERS_S):
-                return False
-            if error.status is None and await line.is_there():
-                return False
-        elif known and error.status not in (None, 502, 503, 504):
-            line.absence.end()
-            return False
-        if not known:
-            logger.warning(
-                "%s; waiting up to %g s for it to come back", error.message, self._options.patience
-            )
-        line.absence.begin(error.message, now)
-        return True
-
-    def _judged(self, call: Call, line: Line, error: CallError) -> CallError:
-        """The failure in the light of the call's and the endpoint's history."""
-        line.absence.end()  # it has responded, or `_is_away` would have said so
-        if isinstance(error, NotAnEndpoint) and error.status == 200 and not call.suspicious:
-            call.suspicious = True
-            error = EndpointUnavailable(error.message, status=200, request_id=error.request_id)
-        if isinstance(error, AnswerRefused | AnswerTruncated | AnswerUnusable | CallRejected):
-            line.health.settled()
-            return error
-        if not isinstance(error, EndpointUnavailable | CallTimedOut):
-            return error
-        seen = error.message
-        if isinstance(error, EndpointUnavailable):
-            call.failures += 1
-            if (asked := error.retry_after or 0) > self._options.deadline_s:
-                return _later(error, asked)
-            if self._may_repeat(call, asked):
-                return error
-            error = AttemptsExhausted(
-                f"{seen}. {AGAIN}", status=error.status, request_id=error.request_id
-            )
-        return line.health.gave_up(seen) or error
-
-    def _may_repeat(self, call: Call, asked: float) -> bool:
-        """Whether there is time for another attempt; if so, say when it may be sent.
-
-        Args:
-            call: The call.
-            asked: Seconds that the endpoint asks to wait; its pace makes every caller wait.
-        """
-        now = asyncio.get_running_loop().time()
-        left = (call.ends or now + self._options.deadline_s) - now
-        wait = random.uniform(0, self._backoff_s * 2 ** (call.failures - 1))  # noqa: S311
-        if call.failures == MAX_ATTEMPTS or max(wait, asked) >= left:
-            return False
-        call.again = True
-        call.not_before = now + wait
-        return True
-
-
-def _later(error: EndpointUnavailable, seconds: float) -> RetryLater:
-    at = datetime.now(UTC) + timedelta(seconds=seconds)
-    return RetryLater(
-        f"{error.message}; it asks to wait {seconds:.0f} s, longer than a call may take:"
-        f" resume after {at:%Y-%m-%d %H:%M:%S} UTC with the same command",
-        status=error.status,
-        retry_after=seconds,
-    )
 
 
 _session: ContextVar[Session] = ContextVar("llm_session")

@@ -18,7 +18,7 @@ from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.session import Session, use_session
 from prefect_llm_reports.tasks.reports.checking import CheckedBatch
-from prefect_llm_reports.tasks.runtime.context import outside_of_tasks
+from prefect_llm_reports.tasks.runtime.context import outside_of_tasks, patience_here
 from prefect_llm_reports.tasks.runtime.logs import decisions_only
 from prefect_llm_reports.tasks.runtime.memory import rarer_collections
 
@@ -64,7 +64,9 @@ class OwnAccounts:
     """
 
     def __init__(self, batch: CheckedBatch, settings: Settings, caps: ReportOptions) -> None:
-        self.session = Session(batch.endpoints, caps, backoff_s=settings.backoff_s)
+        self.session = Session(
+            batch.endpoints, caps, backoff_s=settings.backoff_s, patience_s=patience_here()
+        )
         self.store = AnswerStore(location=batch.store)
         self._lease_s = settings.lease_s
         self._caps = caps

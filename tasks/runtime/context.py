@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from prefect.transactions import BaseTransaction, get_transaction
 
+from prefect_llm_reports.tasks.contract.options import DEPLOYED_PATIENCE_S, PATIENCE_S
 from prefect_llm_reports.tasks.contract.run_forms import Lines
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
 from prefect_llm_reports.tasks.text.markdown import one_line
@@ -65,6 +66,13 @@ def outside_of_tasks() -> Generator[None]:
 def of_a_deployment() -> bool:
     """Whether this run is a deployment's: nobody waits for the result that it returns."""
     return flow_run_here().deployment_id is not None
+
+
+def patience_here() -> float:
+    """Seconds to wait for an endpoint that is away, where the options do not say."""
+    context = FlowRunContext.get()
+    deployed = context and context.flow_run and context.flow_run.deployment_id
+    return DEPLOYED_PATIENCE_S if deployed else PATIENCE_S
 
 
 def report_run_name() -> str:
