@@ -19,6 +19,7 @@ set_prefect_defaults()
 from tests.benchmarks.batches import burst, cached, large, steady  # noqa: E402
 from tests.benchmarks.bench import Bench, Figure  # noqa: E402
 from tests.benchmarks.branches import branches  # noqa: E402
+from tests.benchmarks.limits import limits  # noqa: E402
 from tests.benchmarks.pages import pages  # noqa: E402
 from tests.benchmarks.starts import starts  # noqa: E402
 
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "steady": steady,
     "cached": cached,
     "branches": branches,
+    "limits": limits,
     "pages": pages,
     "starts": starts,
     "large": large,

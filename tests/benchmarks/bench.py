@@ -88,11 +88,12 @@ class Bench:
             yield cls(folder, api_url, rounds, tell)
 
     @contextmanager
-    def endpoint(self, latency: float, words: int = 300) -> Iterator[tuple[str, Path]]:
-        """An endpoint process; its address and its log."""
+    def endpoint(self, latency: float, words: int = 300, *more: str) -> Iterator[tuple[str, Path]]:
+        """An endpoint process, with further arguments; its address and its log."""
         self._runs += 1
         log = self.folder / f"endpoint-{self._runs}.log"
-        with endpoint_process(log, "--latency", str(latency), "--words", str(words)) as url:
+        given = ("--latency", str(latency), "--words", str(words), *more)
+        with endpoint_process(log, *given) as url:
             yield url, log
 
     def bare(self, topics: Sequence[str], url: str, concurrency: int) -> Measured:

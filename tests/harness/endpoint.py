@@ -43,6 +43,7 @@ from typing import Any, Self, TextIO
 
 from tests.harness import answers, faults, wire
 from tests.harness.faults import Reply
+from tests.harness.limits import Limits
 from tests.harness.pace import PATIENCE_S
 
 __all__ = ["Endpoint", "Reply", "Request"]
@@ -120,6 +121,7 @@ class Endpoint:
         latency: Seconds before an ordinary answer.
         capacity: More requests than this under way: 429.
         retry_after: Seconds in the Retry-After header of these 429s; None: no header.
+        limits: The account's limits on requests and tokens; None: none.
         log: JSON lines are appended to this file.
         tls: Serve https with a certificate nobody trusts.
         port: 0: any free one.
@@ -134,6 +136,7 @@ class Endpoint:
         latency: float = 0.0,
         capacity: int | None = None,
         retry_after: float | None = None,
+        limits: Limits | None = None,
         log: Path | str | None = None,
         tls: bool = False,
         port: int = 0,
@@ -143,6 +146,7 @@ class Endpoint:
         self.peak = 0
         self._script, self._scores, self._words = script, scores, words
         self._latency, self._capacity, self._retry_after = latency, capacity, retry_after
+        self._limits = limits
         self._log_path, self._tls, self._port = log, tls, port
         self._log: TextIO | None = None
         self._requests: list[Request] = []
@@ -359,6 +363,8 @@ class Endpoint:
     def _choose(self, request: Request) -> Reply:
         if self._capacity is not None and self._under_way > self._capacity:
             return replace(faults.rate_limited(self._retry_after), latency=0.0)
+        if self._limits and request.step != "models":
+            return self._limited(request, self._limits)
         with self._changed:
             for rule in self._rules:
                 if rule.takes(request):
@@ -373,6 +379,14 @@ class Endpoint:
         if not isinstance(request.body, dict):
             return faults.error(400, "We could not parse the JSON body of your request.")
         return Reply()
+
+    def _limited(self, request: Request, limits: Limits) -> Reply:
+        """The answer within the account's limits, or a refusal, with what it says of them."""
+        _, usage = self._render(request, Reply())
+        if limits.take(usage):
+            return Reply(headers=limits.headers())
+        refused = faults.rate_limited()
+        return replace(refused, latency=0.0, headers={**refused.headers, **limits.headers()})
 
     async def _deliver(
         self, request: Request, reply: Reply, reader: wire.Reader, writer: asyncio.StreamWriter
@@ -434,12 +448,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--log", type=Path)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--capacity", type=int)
+    parser.add_argument("--rpm", type=float, help="requests a minute")
+    parser.add_argument("--tpm", type=float, help="tokens a minute")
+    parser.add_argument("--no-hints", action="store_true", help="do not name the limits")
     parser.add_argument("--words", type=int, default=300)
     parser.add_argument("--scores", type=json.loads, default=[6, 7, 8], help="[6, 7, 8]")
     parser.add_argument("--max-seconds", type=float, default=600.0)
     options = vars(parser.parse_args(arguments))
     seconds = options.pop("max_seconds")
-    endpoint = Endpoint(**options)
+    rpm, tpm = options.pop("rpm"), options.pop("tpm")
+    limits = Limits(rpm, tpm, hints=not options.pop("no_hints"))
+    endpoint = Endpoint(**options, limits=limits if rpm or tpm else None)
 
     def ready() -> None:
         loop = asyncio.get_running_loop()
