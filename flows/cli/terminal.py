@@ -150,6 +150,8 @@ class _Terminal(ABC, Generic[Result]):
         spent, pace = ledger.total, progress.lines[0].pace if progress.lines else None
         at_once = f"{pace.in_flight} under way (of {pace.limit.allowed} allowed)" if pace else ""
         under_way = f", {at_once}" if at_once else ""
+        if waits_for := next(filter(None, (line.waits_for for line in progress.lines)), ""):
+            under_way += f", {escape(waits_for)}"
         tokens = spent.usage.input_tokens + spent.usage.output_tokens
         bar = "━" * round(20 * len(progress.done) / max(1, progress.total))
         return Text.from_markup(
