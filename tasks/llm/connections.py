@@ -10,6 +10,7 @@ sent has arrived.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import weakref
@@ -117,8 +118,8 @@ class Connections(httpx2.AsyncBaseTransport):
                     allow_redirects=False,
                     proxy=self._proxy,
                 )
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not watch.unread:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if _reset(error) or not watch.unread:
                     raise
             finally:
                 _watch.reset(token)
@@ -164,6 +165,15 @@ class _Watch:
         if self._socket:
             self._socket.close()
             self._socket = None
+
+
+def _reset(error: BaseException) -> bool:
+    """Whether the server ended the connection by a reset, which may follow on what it has read.
+
+    One that has been closed before ends by its close, though a reset may follow.
+    """
+    links = (error, error.__cause__, error.__context__)
+    return any(isinstance(link, OSError) and link.errno == errno.ECONNRESET for link in links)
 
 
 def _acked(connection: socket.socket) -> int:

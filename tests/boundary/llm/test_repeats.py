@@ -335,3 +335,19 @@ def test_connections_that_the_server_closes_use_up_no_attempt() -> None:
         outcomes = asyncio.run(main())
     assert lost(outcomes) == []
     assert {one.attempts for one in outcomes if isinstance(one, Answer)} == {1}
+
+
+@pytest.mark.parametrize("name", ["reset", "close"])
+def test_a_request_that_the_server_has_read_uses_up_an_attempt(name: str) -> None:
+    """A server that reads a request and then ends the connection has had it, and may bill it."""
+    reply = faults.reset() if name == "reset" else faults.disconnect()
+    with Endpoint() as endpoint:
+
+        async def main() -> Answer:
+            async with one_session(endpoint) as session:
+                await answered(session, question(endpoint.base_url, variant="first"))
+                endpoint.fail(reply, times=2)
+                return await answered(session, question(endpoint.base_url, variant="second"))
+
+        assert asyncio.run(main()).attempts == 3
+        assert len(endpoint.requests) == 4
