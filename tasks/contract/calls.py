@@ -25,7 +25,8 @@ class Ask(Record):
     The fields in `IN_KEY` decide whether an earlier answer can be used again. The other fields:
     `step` and `label` name the call. `item` is the slug of its report. `needed` means that the
     report cannot be published without the answer. `accept` turns the answer's text into the form
-    that the store keeps, or raises `Invalid`.
+    that the store keeps, or raises `Invalid`. `bounded_schema` is the output schema with the bounds
+    of its values, which are left out of the key as long as the schema itself is in it.
     """
 
     IN_KEY: ClassVar[frozenset[str]] = frozenset(
@@ -50,6 +51,7 @@ class Ask(Record):
     messages: tuple[Message, ...]
     output_name: str | None = None
     output_schema: dict[str, Any] | None = None
+    bounded_schema: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
     max_output_tokens: int
     temperature: float | None = None
     variant: str = ""

@@ -19,6 +19,7 @@ ReportsError
 │       ├── KeyRejected  ModelNotFound  QuotaExhausted  CertificateRefused
 │       ├── NotAnEndpoint    a login page, a proxy or a redirect answers
 │       ├── RetryLater       the endpoint asks to wait longer than the deadline
+│       ├── AllRejected      different topics were rejected alike, one after the other
 │       └── EndpointDown     first contact failed, or five items in a row
 ├── FormatFailed             one file of a report cannot be made; the others are published
 ├── HeldBack                 item: a person decided that the report is not published
@@ -196,9 +197,14 @@ class NotNeeded(CallError):
 
 
 class FatalCallError(CallError):
-    """No further call can succeed; the batch ends and keeps the paid answers."""
+    """No further call can succeed; the batch ends and keeps the paid answers.
+
+    Attributes:
+        alone: The error in case the endpoint means one question by it; None: it means all.
+    """
 
     reach = "fatal"
+    alone: CallError | None = None
 
 
 class KeyRejected(FatalCallError):
@@ -223,6 +229,10 @@ class NotAnEndpoint(FatalCallError):
 
 class RetryLater(FatalCallError):
     """The endpoint asks to wait longer than a call may take."""
+
+
+class AllRejected(FatalCallError):
+    """The endpoint rejects different topics alike, one after the other."""
 
 
 class EndpointDown(FatalCallError):

@@ -89,6 +89,11 @@ class Form:
         """
         return strict_schema(self.declared)
 
+    @cached_property
+    def bounded(self) -> Json:
+        """The strict JSON Schema with the bounds of its values, for endpoints that take them."""
+        return strict_schema(self.declared, bounds=True)
+
     def accept(self, text: str) -> str:
         """Read an answer into the text that is kept: one JSON object, as the model gave it.
 

@@ -52,7 +52,10 @@ class Call:
         again: The next request repeats one that failed.
         requests: Requests in all.
         request_id: The endpoint's id of the last request.
-        left_out: Parameters that the last request was made without.
+        left_out: Parts that the last request was made without.
+        without: Parts that the next requests are made without, on trial.
+        limit_tried: The other name of the output limit was tried, because the answer was cut early.
+        fitted: The context that a refusal named was fitted to.
         ends: When the deadline of the present request passes; None: not sent yet.
         not_before: When the next request may be sent.
         turn: Its turn at the endpoint, held until the answer is kept or known to be unusable.
@@ -76,6 +79,9 @@ class Call:
     requests: int = 0
     request_id: str | None = None
     left_out: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    limit_tried: bool = False
+    fitted: bool = False
     ends: float | None = None
     not_before: float = 0.0
     turn: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -96,7 +102,8 @@ class Call:
         """Go on at another endpoint, with all attempts."""
         self.begin_anew()
         self.failures = self.timeouts = 0
-        self.again = self.suspicious = False
+        self.again = self.suspicious = self.limit_tried = self.fitted = False
+        self.without = frozenset()
 
     def book(self, bill: Bill) -> None:
         """Add what one request took; unknown stays unknown."""

@@ -1,6 +1,6 @@
-"""What an endpoint does not take: parameters it has refused, remembered for this process.
+"""What a model at an endpoint does not take, and its limits, remembered for this process.
 
-Not here: how a refusal names a parameter (`llm.refusals`), the request without it
+Not here: how a refusal names a part or a limit (`llm.unsupported`), the request without it
 (`llm.requests`).
 """
 
@@ -8,55 +8,98 @@ from __future__ import annotations
 
 import logging
 
-from prefect_llm_reports.tasks.llm.refusals import Unsupported
+from prefect_llm_reports.tasks.contract.calls import Ask
 from prefect_llm_reports.tasks.llm.transport import host_of
+from prefect_llm_reports.tasks.llm.unsupported import Unsupported
 
 logger = logging.getLogger(__name__)
 
-_INSTEAD = {"json_schema": ("json_schema", "json_object")}
-"""What to leave out in turn when a parameter is refused; of others only itself."""
+FORM = ("bounds", "enums", "json_schema", "json_object")
+"""Ways to ask for a form, each refused by fewer servers than the one before."""
+_GUESSES = ("temperature", "max_completion_tokens", "stream")
+"""Other parts that some server refuses, the likeliest first."""
+_WORDS = {
+    "bounds": "bounds in a JSON schema",
+    "enums": "lists of numbers in a JSON schema",
+    "json_schema": "JSON schemas",
+    "json_object": "JSON mode",
+    "system": "system messages",
+}
 
 
 class Dialect:
-    """Chat Completions as one endpoint speaks it.
+    """Chat Completions as one model at one endpoint speaks it.
 
     Args:
         host: The endpoint's host, for the log.
+        model: The model's name.
+
+    Attributes:
+        left_out: Parts to leave out of every request.
+        most_output: Tokens that an answer may have; None: not known.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, model: str) -> None:
         self._host = host
-        self._refused: frozenset[str] = frozenset()
+        self._model = model
+        self.left_out: frozenset[str] = frozenset()
+        self.most_output: int | None = None
 
-    @property
-    def left_out(self) -> frozenset[str]:
-        """Parameters to leave out of the next request."""
-        return self._refused
+    def next_without(
+        self, error: Unsupported, ask: Ask, left_out: frozenset[str]
+    ) -> frozenset[str] | None:
+        """What to leave out of the next request, too; None: nothing more can be left out.
 
-    def learn(self, error: Unsupported, left_out: frozenset[str]) -> bool:
-        """Leave out what was refused, in all later requests.
+        A part that the endpoint says it does not take is left out of all later requests at once;
+        one that is only likely, when a request without it has succeeded (`learn`).
 
         Args:
             error: The refusal.
+            ask: The question.
             left_out: What the refused request was made without already.
-
-        Returns:
-            Whether another request differs from the refused one.
         """
-        for parameter in _INSTEAD.get(error.parameter, (error.parameter,)):
-            if parameter not in left_out:
-                if parameter not in self._refused:
-                    self._refused |= {parameter}
-                    logger.warning(
-                        "%s does not take %s; going on without it", self._host, parameter
-                    )
-                return True
-        return False
+        carried = [part for part in self._carried(ask) if part not in left_out]
+        named = error.parameter
+        if named in FORM:
+            carried = [p for p in carried if p in FORM and FORM.index(p) >= FORM.index(named)]
+        elif named:
+            carried = [part for part in carried if part == named]
+        if not carried:
+            return None
+        without = left_out | {carried[0]}
+        if error.sure:
+            self.learn(without)
+        return without
+
+    def learn(self, left_out: frozenset[str]) -> None:
+        """Leave parts out of every request from now on."""
+        for part in sorted(left_out - self.left_out):
+            logger.warning(
+                "%s does not take %s for %s; going on without it",
+                self._host,
+                _WORDS.get(part, part),
+                self._model,
+            )
+        self.left_out |= left_out
+
+    @staticmethod
+    def _carried(ask: Ask) -> tuple[str, ...]:
+        """Parts of a request for a question that it can go without, the likeliest first."""
+        parts: tuple[str, ...] = ()
+        if ask.output_schema is not None:
+            parts = FORM[2:]
+            if ask.bounded_schema not in (None, ask.output_schema):
+                parts = FORM
+        guesses = _GUESSES if ask.temperature is not None else _GUESSES[1:]
+        return (*parts, *guesses, "system")
 
 
-_dialects: dict[str, Dialect] = {}
+_dialects: dict[tuple[str, str], Dialect] = {}
 
 
-def dialect_of(base_url: str) -> Dialect:
-    """The dialect of an endpoint, as far as this process has found it out."""
-    return _dialects.setdefault(base_url, Dialect(host_of(base_url)))
+def dialect_of(base_url: str, model: str) -> Dialect:
+    """The dialect of a model at an endpoint, as far as this process has found it out."""
+    known = _dialects.get((base_url, model))
+    if known is None:
+        known = _dialects[base_url, model] = Dialect(host_of(base_url), model)
+    return known

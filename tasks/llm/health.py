@@ -9,6 +9,9 @@ from prefect_llm_reports.tasks.contract.errors import EndpointDown
 FAILURES_IN_A_ROW = 5
 """Calls given up in a row after which an endpoint counts as down."""
 
+REJECTED_IN_A_ROW = 3
+"""Different topics rejected alike, without an answer between, after which no other is asked."""
+
 MISSES_IN_A_ROW = 5
 """Requests without an answer in a row after which only one at a time is sent."""
 
@@ -31,9 +34,28 @@ class Health:
         self._misses = 0
         self._given_up = 0
         self._next_reply: asyncio.Event | None = None
+        self._models: set[str] = set()
+        self._rejected: dict[str, set[str]] = {}
 
-    def replied(self, now: float) -> None:
+    def has_served(self, model: str) -> bool:
+        """Whether a model has given an answer here."""
+        return model in self._models
+
+    def all_rejected(self, item: str, how: str) -> bool:
+        """Take note of a rejected topic; True: so many in a row that it concerns them all.
+
+        Args:
+            item: The topic's slug.
+            how: How it was rejected; equal for equal rejections.
+        """
+        items = self._rejected.setdefault(how, set())
+        items.add(item)
+        return len(items) >= REJECTED_IN_A_ROW
+
+    def replied(self, now: float, model: str) -> None:
         """Take note of a completion."""
+        self._models.add(model)
+        self._rejected.clear()
         self.served, self.replied_at = True, now
         self._misses = 0
         self._refused_since = None

@@ -28,7 +28,7 @@ from prefect_llm_reports.tasks.llm.account import Sent
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget, Reservation
 from prefect_llm_reports.tasks.llm.call import Bill, Call
 from prefect_llm_reports.tasks.llm.client import Client
-from prefect_llm_reports.tasks.llm.dialect import dialect_of
+from prefect_llm_reports.tasks.llm.dialect import Dialect, dialect_of
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.llm.faults import NotSent
 from prefect_llm_reports.tasks.llm.health import Health
@@ -59,7 +59,6 @@ class Line:
     Attributes:
         health: Whether the endpoint still serves.
         absence: Follows an endpoint that has served and is away.
-        dialect: What the endpoint does not take; shared by all batches of this process.
         pace: When requests may be sent; shared by all batches of this event loop.
     """
 
@@ -70,7 +69,6 @@ class Line:
         self.host = host_of(endpoint.base_url)
         self.health = Health()
         self.absence = Absence(self.host, options.patience)
-        self.dialect = dialect_of(endpoint.base_url)
         self.pace = shared_pace(
             endpoint.base_url,
             options.requests_per_minute or endpoint.requests_per_minute,
@@ -110,6 +108,10 @@ class Line:
     def model_for(self, ask: Ask) -> str:
         """The model this endpoint is asked for: its own, or the question's."""
         return self.endpoint.model or ask.model
+
+    def dialect(self, ask: Ask) -> Dialect:
+        """What the model does not take here; shared by all batches of this process."""
+        return dialect_of(self.endpoint.base_url, self.model_for(ask))
 
     def worst_usd(
         self, ask: Ask, talk: Sequence[Message] = (), output_tokens: int | None = None
@@ -198,7 +200,10 @@ class Line:
         """Send one HTTP request and book what it took, whatever comes of it."""
         ask, loop = call.ask, asyncio.get_running_loop()
         model = self.model_for(ask)
-        call.left_out = self.dialect.left_out
+        dialect = self.dialect(ask)
+        call.left_out = dialect.left_out | call.without
+        if dialect.most_output:
+            call.output_tokens = min(call.output_tokens, dialect.most_output)
         call.requests += 1
         body = request_body(ask, model, call.talk, call.output_tokens, call.left_out)
         limits: list[Limit] = []
@@ -223,7 +228,10 @@ class Line:
                 reply = read_reply(response, self.host, model)
                 self.pace.told(sent, model, limits)
                 self.pace.accepted(sent)
-                self.health.replied(loop.time())
+                self.health.replied(loop.time(), model)
+                if call.without:
+                    dialect.learn(call.without)
+                    call.without = frozenset()
                 self.absence.end()
             except CallError as error:
                 if isinstance(error, NotSent):

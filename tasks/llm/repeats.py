@@ -13,6 +13,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from prefect_llm_reports.tasks.contract.errors import (
+    AllRejected,
     AnswerRefused,
     AnswerTruncated,
     AnswerUnusable,
@@ -31,10 +32,19 @@ from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.faults import NotSent
 from prefect_llm_reports.tasks.llm.line import Line
-from prefect_llm_reports.tasks.llm.refusals import Unsupported
+from prefect_llm_reports.tasks.llm.unsupported import TooLarge, Unsupported
 
 MAX_ATTEMPTS = 3
 """Failed attempts at one endpoint after which a call fails."""
+
+MAX_TRIALS = 5
+"""Parts of a request that one call leaves out on trial."""
+
+LEAST_OUTPUT = 256
+"""Tokens that an answer needs; a context with less room is too short."""
+
+CONTEXT_SPARE = 64
+"""Tokens left free in a model's context, since servers count differently."""
 
 MAX_TIMEOUTS = 2
 """Requests without an answer in time after which a call fails."""
@@ -43,6 +53,9 @@ OTHERS_S = 1.0
 """Seconds in which an answer to another call shows that an endpoint is there."""
 
 _STARTING = re.compile(r"loading model|model is (?:loading|starting)|starting up|warming up", re.I)
+
+_VALUES = re.compile(r"\d+|'[^']*'|\"[^\"]*\"|`[^`]*`")
+"""Parts of messages that differ between equal rejections."""
 
 AGAIN = "The answers so far are kept; run the same command again"
 
@@ -70,9 +83,17 @@ class Repeats:
             error: The failure of its last request.
         """
         if isinstance(error, Unsupported):
-            if line.dialect.learn(error, call.left_out):
+            without = line.dialect(call.ask).next_without(error, call.ask, call.left_out)
+            if without is not None and len(call.without) < MAX_TRIALS:
+                call.without = frozenset() if error.sure else without
+                call.begin_anew()
                 return None
             error = error.rejected
+        call.without = frozenset()
+        if isinstance(error, TooLarge) and _fit(call, line, error):
+            call.begin_anew()
+            return None
+        error = _reach(call, line, error)
         if isinstance(error, EndpointOverloaded) and error.limited:
             line.absence.end()
             ended = self._refused(line, error)
@@ -186,6 +207,52 @@ class Repeats:
         call.again = True
         call.not_before = now + wait
         return True
+
+
+def _fit(call: Call, line: Line, error: TooLarge) -> bool:
+    """Fit the request to limits that its refusal named; False: it cannot be.
+
+    Raises:
+        AnswerTruncated: A longer answer was asked for than the model can give.
+    """
+    asked, first = call.output_tokens, call.ask.max_output_tokens
+    if error.output and error.output < asked:
+        line.dialect(call.ask).most_output = error.output
+        if asked > first:
+            raise AnswerTruncated(
+                f"the answer was cut at {first:,} tokens, and the model's limit is"
+                f" {error.output:,}; ask for less, or choose another model"
+            )
+        call.output_tokens = error.output
+        return True
+    if error.context and not call.fitted:
+        texts = (*call.ask.messages, *call.talk)
+        prompt = error.prompt or sum(len(m.content.encode()) for m in texts) // 3 + CONTEXT_SPARE
+        left = error.context - prompt - CONTEXT_SPARE
+        call.fitted = True
+        if LEAST_OUTPUT <= left < asked:
+            call.output_tokens = left
+            return True
+    return False
+
+
+def _reach(call: Call, line: Line, error: CallError) -> CallError:
+    """How far a rejection reaches: one topic's is one topic's, until several fail alike."""
+    model, item = line.model_for(call.ask), call.ask.item
+    if isinstance(error, FatalCallError):
+        if error.alone is None or not line.health.has_served(model):
+            return error
+        every = line.health.all_rejected(item, f"{type(error).__name__} {model}")
+        return error if every else error.alone
+    if isinstance(error, CallRejected):
+        how = _VALUES.sub("", error.message)
+        if line.health.all_rejected(item, f"{model} {how}"):
+            return AllRejected(
+                f"different topics were rejected alike, one after the other: {error.message}",
+                status=error.status,
+                request_id=error.request_id,
+            )
+    return error
 
 
 def _later(error: EndpointUnavailable, seconds: float) -> RetryLater:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect_llm_reports.tasks.contract.calls import Ask, Message
 from prefect_llm_reports.tasks.contract.records import canonical_json
+from prefect_llm_reports.tasks.llm.strict_schemas import with_enums
 
 SCHEMA_IN_WORDS = """
 
@@ -40,7 +41,11 @@ def request_body(
         left_out: Parameters that the endpoint does not take.
     """
     messages = [{"role": m.role, "content": m.content} for m in (*ask.messages, *talk)]
+    if "system" in left_out:
+        messages = _without_system(messages)
     body: dict[str, Any] = {"model": model, "messages": messages}
+    if "stream" not in left_out:
+        body["stream"] = False
     limit = "max_tokens" if "max_completion_tokens" in left_out else "max_completion_tokens"
     body[limit] = output_tokens
     if ask.temperature is not None and "temperature" not in left_out:
@@ -51,7 +56,7 @@ def request_body(
                 "type": "json_schema",
                 "json_schema": {
                     "name": ask.output_name or "answer",
-                    "schema": ask.output_schema,
+                    "schema": _sent_schema(ask, left_out),
                     "strict": True,
                 },
             }
@@ -60,6 +65,28 @@ def request_body(
             if "json_object" not in left_out:
                 body["response_format"] = {"type": "json_object"}
     return body
+
+
+def _sent_schema(ask: Ask, left_out: Collection[str]) -> dict[str, Any]:
+    """The form with its bounds, as far as the endpoint takes them.
+
+    A decoder that is bound by the form alone would otherwise answer scores of thousands.
+    """
+    assert ask.output_schema is not None
+    bounded = ask.bounded_schema
+    if bounded is None or "enums" in left_out:
+        return ask.output_schema
+    return with_enums(bounded) if "bounds" in left_out else bounded
+
+
+def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The messages with the text of system messages before that of the first user message."""
+    said = "\n\n".join(m["content"] for m in messages if m["role"] == "system")
+    others = [dict(m) for m in messages if m["role"] != "system"]
+    if not others or others[0]["role"] != "user":
+        return [{"role": "user", "content": said}, *others]
+    others[0]["content"] = f"{said}\n\n{others[0]['content']}".lstrip()
+    return others
 
 
 def _in_words(schema: dict[str, Any]) -> str:

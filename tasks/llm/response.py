@@ -1,16 +1,20 @@
 """An HTTP response as it arrived, and its body as JSON, parsed once.
 
-Not here: what the response means (`llm.replies`, `llm.refusals`, `llm.hints`).
+An envelope is read with patience: a stream of events is joined into the completion it spells, and
+of a key that stands twice the last one counts. Not here: what the response means (`llm.replies`,
+`llm.refusals`, `llm.hints`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from prefect_llm_reports.tasks.text.foreign import shown, strict_json
+from prefect_llm_reports.tasks.llm.streams import completion_of, is_stream
+from prefect_llm_reports.tasks.text.foreign import shown
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,19 @@ class Response:
         return as_object(self.json)
 
     @cached_property
+    def text(self) -> str:
+        """The body as text; what is not UTF-8 is replaced."""
+        return self.body.decode("utf-8-sig", "replace")
+
+    @cached_property
     def _parsed(self) -> tuple[Any, str]:
         try:
-            return strict_json(self.body), ""
+            text = self.body.decode("utf-8-sig")
+            if is_stream(text):
+                return completion_of(text), ""
+            return json.loads(text, parse_constant=lambda _: None), ""
+        except RecursionError:
+            return None, "nested too deeply"
         except ValueError as error:
             return None, str(error)
 

@@ -16,35 +16,22 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from prefect_llm_reports.tasks.contract.calls import Answer, Ask, Message
+from prefect_llm_reports.tasks.contract.calls import Answer, Ask
 from prefect_llm_reports.tasks.contract.errors import (
-    AnswerTruncated,
-    AnswerUnusable,
     CallError,
     CallsStopped,
     FatalCallError,
     ReportsError,
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
-from prefect_llm_reports.tasks.llm.answer_forms import Invalid
 from prefect_llm_reports.tasks.llm.budget import Budget
 from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
+from prefect_llm_reports.tasks.llm.fitting import accepted
 from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.line import Line
 from prefect_llm_reports.tasks.llm.pacing import PaceStopped
-from prefect_llm_reports.tasks.llm.repeats import AGAIN, Repeats
-from prefect_llm_reports.tasks.llm.replies import Reply
-
-MAX_REASKS = 2
-"""Times that the model is told why its answer is unusable."""
-
-SHOWN_AGAIN = 20_000
-"""Characters of an unusable answer that the model is shown again."""
-
-REASK = """Your answer cannot be used: {problem}
-
-Answer again, completely and in the required form, and return nothing else."""
+from prefect_llm_reports.tasks.llm.repeats import Repeats
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +141,7 @@ class Session:
             line = await self._serving(call)
             try:
                 reply = await line.attempt(call)
-                answer = self._accepted(call, line, reply)
+                answer = accepted(call, line, reply)
             except PaceStopped:
                 if line.closed_for(call.ask):
                     call.go_elsewhere()
@@ -212,46 +199,6 @@ class Session:
             call.go_elsewhere()
         call.place = line
         return line
-
-    def _accepted(self, call: Call, line: Line, reply: Reply) -> Answer | None:
-        """The answer in the form that is kept; None: the call is changed, ask again.
-
-        Raises:
-            CallError: Asking again would not help.
-        """
-        ask = call.ask
-        if reply.truncated:
-            if call.output_tokens > ask.max_output_tokens:
-                raise AnswerTruncated(
-                    f"the answer was cut at {call.output_tokens} tokens, after one at"
-                    f" {ask.max_output_tokens}; raise max_output_tokens or ask for less"
-                )
-            call.output_tokens *= 2
-            return None
-        try:
-            text = ask.accept(reply.text)
-        except Invalid as problem:
-            if call.reasks == MAX_REASKS:
-                raise AnswerUnusable(
-                    f"still not usable after asking {MAX_REASKS + 1} times: {problem} {AGAIN},"
-                    " or choose another model for this step"
-                ) from None
-            call.reasks += 1
-            call.talk = (
-                Message(role="assistant", content=reply.text[:SHOWN_AGAIN]),
-                Message(role="user", content=REASK.format(problem=problem)),
-            )
-            return None
-        return Answer(
-            text=text,
-            model=reply.model,
-            endpoint=line.endpoint.base_url,
-            created=reply.created,
-            usage=call.usage,
-            cost_usd=call.usd,
-            request_id=reply.request_id,
-            attempts=call.requests,
-        )
 
     async def _go_on(self, call: Call, line: Line, error: CallError) -> None:
         """Return to have the loop ask again: later, without a parameter, or at another endpoint.

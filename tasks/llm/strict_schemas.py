@@ -48,16 +48,20 @@ _INEXPRESSIBLE = {
 _KINDS = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 
 
-def strict_schema(declared: Json) -> Json:
+def strict_schema(declared: Json, *, bounds: bool = False) -> Json:
     """Convert a JSON Schema for strict structured output.
 
     Every field is required and no other is allowed. Bounds, which some endpoints reject, move into
     the field's description; they are enforced when the answer is read.
 
+    Args:
+        declared: The schema.
+        bounds: Keep the bounds where they stand, too.
+
     Raises:
         BadInput: A strict schema cannot express it; the message names every place.
     """
-    made = _Strict(declared)
+    made = _Strict(declared, _DROPPED - _IN_WORDS.keys() if bounds else _DROPPED)
     root = made.node({**declared, **made.target(declared)}, "")
     if root.get("type") != "object":
         made.problems.append("the root is not an object; put the value into a field of one")
@@ -70,11 +74,40 @@ def strict_schema(declared: Json) -> Json:
     return root
 
 
+MOST_NUMBERS = 100
+"""Whole numbers between two bounds that are listed instead."""
+
+
+def with_enums(schema: Json) -> Json:
+    """A strict schema without bounds, in which whole numbers of a small range are listed."""
+
+    def node(found: Any) -> Any:
+        if isinstance(found, list):
+            return [node(part) for part in cast("list[Any]", found)]
+        if not isinstance(found, dict):
+            return found
+        given = cast("Json", found)
+        made: Json = {}
+        for word, value in given.items():
+            if word in ("properties", "$defs", "definitions"):
+                made[word] = {name: node(part) for name, part in value.items()}
+            elif word not in _IN_WORDS:
+                made[word] = node(value) if word in ("items", "anyOf") else value
+        low, high = given.get("minimum"), given.get("maximum")
+        whole = given.get("type") == "integer" and isinstance(low, int) and isinstance(high, int)
+        if whole and 0 <= high - low < MOST_NUMBERS and "enum" not in made:
+            made["enum"] = [*range(low, high + 1)]
+        return made
+
+    return cast("Json", node(schema))
+
+
 class _Strict:
     """One conversion; `problems` collects the parts that a strict schema cannot express."""
 
-    def __init__(self, root: Json) -> None:
+    def __init__(self, root: Json, dropped: frozenset[str]) -> None:
         self.root = root
+        self._dropped = dropped
         self.problems: list[str] = []
         self._inlined: list[str] = []
 
@@ -99,7 +132,7 @@ class _Strict:
             self._cannot(path, "anything goes there; give it a type")
             return {}
         node = cast("Json", node)
-        rest = {k: v for k, v in node.items() if k not in _DROPPED and k != "$ref"}
+        rest = {k: v for k, v in node.items() if k not in self._dropped and k != "$ref"}
         if isinstance(ref := node.get("$ref"), str) and path:
             target = self.target(node)
             if not rest or ref in self._inlined:
@@ -121,7 +154,7 @@ class _Strict:
     def _shape(self, node: Json, path: str) -> Json:
         found: Json = {}
         for word, value in node.items():
-            if word in _DROPPED or word in ("additionalProperties", "$ref", "required"):
+            if word in self._dropped or word in ("additionalProperties", "$ref", "required"):
                 continue
             if word in ("properties", "$defs", "definitions"):
                 inside = path if word == "properties" else f"{word}:"
@@ -236,7 +269,7 @@ def resolved(schema: Json, node: Json) -> Json:
     for _ in range(20):
         if "$ref" not in node:
             break
-        node = _Strict(schema).target(node)
+        node = _Strict(schema, _DROPPED).target(node)
     return node
 
 

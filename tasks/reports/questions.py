@@ -106,6 +106,7 @@ def judge_ask(plan: Plan, topic: Topic, drafts: Sequence[str], turn: int) -> Ask
         part=f"order {turn}",
         output_name="verdict",
         output_schema=form.schema,
+        bounded_schema=form.bounded,
         accept=form.accept,
         needed=False,
     )
@@ -134,6 +135,7 @@ def critique_ask(
         **asked,
         output_name="critique",
         output_schema=CRITIQUE.schema,
+        bounded_schema=CRITIQUE.bounded,
         accept=CRITIQUE.accept,
         needed=iteration == 1,
     )

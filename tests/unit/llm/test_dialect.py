@@ -3,50 +3,84 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
+from prefect_llm_reports.tasks.contract.calls import Ask, Message
 from prefect_llm_reports.tasks.contract.errors import CallRejected
 from prefect_llm_reports.tasks.llm.dialect import Dialect, dialect_of
 from prefect_llm_reports.tasks.llm.refusals import Unsupported
 
 NOTHING: frozenset[str] = frozenset()
+FORM = {"type": "object", "properties": {}}
+BOUNDED = {"type": "object", "properties": {}, "maxProperties": 3}
 
 
-def refused(parameter: str) -> Unsupported:
-    return Unsupported(parameter, CallRejected("400", status=400))
+def asked(**more: Any) -> Ask:
+    """A question with a form that has bounds, and a temperature."""
+    fields = {"output_schema": FORM, "bounded_schema": BOUNDED, "temperature": 0.5, **more}
+    message = Message(role="user", content="?")
+    return Ask(step="s", label="l", item="i", endpoint="e", model="m", messages=(message,),
+               max_output_tokens=10, **fields)  # fmt: skip
+
+
+def refused(parameter: str, *, sure: bool = True) -> Unsupported:
+    return Unsupported(parameter, CallRejected("400", status=400), sure=sure)
 
 
 def test_a_refused_parameter_is_left_out_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """Later refusals of requests that still carried it teach and say nothing more."""
-    dialect = Dialect("llm.example")
+    dialect = Dialect("llm.example", "tiny")
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            assert dialect.learn(refused("temperature"), NOTHING)
+            assert dialect.next_without(refused("temperature"), asked(), NOTHING)
     assert dialect.left_out == {"temperature"}
     assert [record.getMessage() for record in caplog.records] == [
-        "llm.example does not take temperature; going on without it"
+        "llm.example does not take temperature for tiny; going on without it"
     ]
 
 
 def test_schemas_give_way_to_json_mode_and_that_to_words() -> None:
     """Without JSON Schema there is JSON mode; where that is refused, the schema stands in words."""
-    dialect = Dialect("llm.example")
-    assert dialect.learn(refused("json_schema"), dialect.left_out)
+    dialect, error = Dialect("llm.example", "tiny"), refused("json_schema")
+    assert dialect.next_without(error, asked(), dialect.left_out) == {"json_schema"}
     assert dialect.left_out == {"json_schema"}
-    assert dialect.learn(refused("json_schema"), dialect.left_out)
+    assert dialect.next_without(error, asked(), dialect.left_out)
     assert dialect.left_out == {"json_schema", "json_object"}
-    assert not dialect.learn(refused("json_schema"), dialect.left_out)
+    assert dialect.next_without(error, asked(), dialect.left_out) is None
 
 
 def test_a_parameter_that_was_left_out_already_is_not_the_reason() -> None:
     """A request without the parameter that is refused all the same cannot be mended."""
-    dialect = Dialect("llm.example")
-    assert dialect.learn(refused("max_completion_tokens"), NOTHING)
-    assert not dialect.learn(refused("max_completion_tokens"), dialect.left_out)
+    dialect, error = Dialect("llm.example", "tiny"), refused("max_completion_tokens")
+    assert dialect.next_without(error, asked(), NOTHING)
+    assert dialect.next_without(error, asked(), dialect.left_out) is None
 
 
-def test_an_address_has_one_dialect() -> None:
-    """All batches of a process share what they learn of an address, and of no other."""
-    assert dialect_of("https://a.example/v1") is dialect_of("https://a.example/v1")
-    assert dialect_of("https://a.example/v1") is not dialect_of("https://b.example/v1")
+def test_what_is_only_likely_is_left_out_for_good_once_that_has_helped() -> None:
+    """A refusal that names nothing teaches nothing; the guesses go from the likeliest on."""
+    dialect, error = Dialect("llm.example", "tiny"), refused("", sure=False)
+    without, order = NOTHING, list[str]()
+    while (found := dialect.next_without(error, asked(), without)) is not None:
+        order += found - without
+        without = found
+    assert order[:5] == ["bounds", "enums", "json_schema", "json_object", "temperature"]
+    assert dialect.left_out == NOTHING
+    dialect.learn(frozenset({"bounds"}))
+    assert dialect.left_out == {"bounds"}
+
+
+def test_bounds_are_no_guess_where_a_form_has_none() -> None:
+    """A form without bounds is sent the same with and without them."""
+    ask = asked(bounded_schema=FORM)
+    first = Dialect("h", "m").next_without(refused("", sure=False), ask, NOTHING)
+    assert first == {"json_schema"}
+
+
+def test_a_model_at_an_address_has_one_dialect() -> None:
+    """All batches share what they learn of a model at an address, and of no other."""
+    known = dialect_of("https://a.example/v1", "m")
+    assert known is dialect_of("https://a.example/v1", "m")
+    assert known is not dialect_of("https://b.example/v1", "m")
+    assert known is not dialect_of("https://a.example/v1", "n")

@@ -9,9 +9,9 @@ import pytest
 
 from prefect_llm_reports.tasks.contract import errors
 from prefect_llm_reports.tasks.contract.errors import CallError
-from prefect_llm_reports.tasks.llm.refusals import Unsupported
 from prefect_llm_reports.tasks.llm.replies import read_reply
 from prefect_llm_reports.tasks.llm.response import Response
+from prefect_llm_reports.tasks.llm.unsupported import TooLarge, Unsupported
 
 HOST, MODEL = "llm.example", "fake-large"
 SECRET = "sk-proj-abcdefghijklmnop0123456789"
@@ -92,15 +92,15 @@ ROWS: list[tuple[str, Response, type[CallError], str]] = [
     ("401", failing(401, "invalid_api_key", SECRET), errors.KeyRejected, "key rejected by llm"),
     ("403", failing(403), errors.KeyRejected, "check OPENAI_API_KEY"),
     ("404", failing(404), errors.ModelNotFound, "model fake-large not found at llm.example"),
-    ("too long", failing(400, "context_length_exceeded", "max_tokens"), errors.CallRejected, "400"),
+    ("too long", failing(400, "context_length_exceeded", "max_tokens"), TooLarge, "400"),
     (
         "too long in words",
         failing(400, message="maximum context length is 8192; reduce max_tokens"),
-        errors.CallRejected,
+        TooLarge,
         "8192",
     ),
     ("413", failing(413, message="too big"), errors.CallRejected, "413: too big"),
-    ("418 text", Response(418, {}, b"teapot"), errors.CallRejected, "rejected the request (418)"),
+    ("418 text", Response(418, {}, b"teapot"), errors.CallRejected, "(418: teapot)"),
     ("schema", failing(400, message="response_format not supported"), Unsupported, "400"),
     ("redirect", Response(308, {"location": "https://u:p@x/y?k=1"}, b""), errors.NotAnEndpoint,
      "redirects to https://x/y (308)"),
@@ -110,14 +110,15 @@ ROWS: list[tuple[str, Response, type[CallError], str]] = [
     ("no json", ok(b"{"), UNAVAILABLE, "broken JSON"),
     ("empty", ok(b""), UNAVAILABLE, "broken JSON"),
     ("bytes", ok(b'{"a": "\xff"}'), UNAVAILABLE, "broken JSON"),
-    ("nan", ok(b'{"a": NaN}'), UNAVAILABLE, "NaN is not a JSON number"),
+    ("nan", ok(b'{"a": NaN}'), UNAVAILABLE, "without a choice"),
     ("list", ok([]), UNAVAILABLE, "without a completion"),
     ("no choices", ok({"choices": []}), UNAVAILABLE, "without a choice"),
     ("choices a dict", ok({"choices": {"0": 1}}), UNAVAILABLE, "without a choice"),
     ("choice a text", ok({"choices": ["x"]}), UNAVAILABLE, "without a choice"),
     ("null content", ok(completion(content=None)), UNAVAILABLE, "without text"),
     ("blank content", ok(completion(content=" \n")), UNAVAILABLE, "without text"),
-    ("parts", ok(completion(content=[{"text": "x"}])), UNAVAILABLE, "without text"),
+    ("parts", ok(completion(content=[{"type": "thinking", "thinking": "x"}])), UNAVAILABLE,
+     "without text"),
     ("surrogate", ok(completion(content="a\ud800b")), UNAVAILABLE, "lone surrogate"),
     ("refusal", ok(completion(refusal="I will not")), errors.AnswerRefused, "refused: I will not"),
     ("filter", ok(ended("content_filter", content="x")), errors.AnswerRefused, "content filter"),
