@@ -5,7 +5,9 @@ Here: settings of this process. Not here: what a person chooses for one batch (`
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +16,11 @@ from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.locations import absolute
 from prefect_llm_reports.tasks.contract.options import checked_pages_url
 from prefect_llm_reports.tasks.contract.records import Price
+
+_SECRET_NAME = re.compile(
+    r"^(?:key|sig|code|pass|pwd|auth)$|api[-_]?key|token|secret|passw|signature|credential", re.I
+)
+"""Names of query parameters that carry secrets."""
 
 
 class Settings(BaseSettings):
@@ -69,16 +76,23 @@ def checked_base_url(url: str, *, allow_http: bool = False) -> str:
     """Check an endpoint's address.
 
     Args:
-        url: The address to which `/chat/completions` is added.
+        url: The address to which `/chat/completions` is added; where it ends so already, that is
+            taken off. A query such as `?api-version=` is kept.
         allow_http: Allow http to other machines.
 
     Returns:
         The address without a trailing slash.
 
     Raises:
-        BadInput: It is not https (or http on loopback), or has no host, or holds credentials.
+        BadInput: It is not https (or http on this machine), or has no host, or holds credentials.
     """
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+        _ = parts.port
+    except ValueError:
+        raise BadInput(
+            "base URL: this is no address; give one like https://api.example.com/v1"
+        ) from None
     host = parts.hostname or ""
     if parts.username or parts.password:
         raise BadInput(
@@ -88,13 +102,30 @@ def checked_base_url(url: str, *, allow_http: bool = False) -> str:
         raise BadInput(
             f"base URL {url!r}: this is no http(s) address; give one like https://api.example.com/v1"
         )
-    loopback = host == "localhost" or host.startswith("127.") or host == "::1"
-    if parts.scheme == "http" and not loopback and not allow_http:
+    named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if secret := sorted(name for name in named if _SECRET_NAME.search(name)):
+        raise BadInput(
+            f"base URL of {host}: its query holds {secret[0]}, which would be kept and shown; put"
+            " the key into OPENAI_API_KEY or a block"
+        )
+    if parts.scheme == "http" and not on_this_machine(host) and not allow_http:
         raise BadInput(
             f"base URL {url!r}: http would send the key and the topics unencrypted;"
             " use https, or set LLM_REPORTS_ALLOW_HTTP=true"
         )
-    return url.strip().rstrip("/")
+    path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{path}{query}"
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether a host is this machine, by its address and not by how its name begins."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def store_location(chosen: str | None, settings: Settings) -> str:

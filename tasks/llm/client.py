@@ -10,6 +10,7 @@ import sys
 from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 
@@ -45,7 +46,15 @@ class Client:
         http = await resources.enter_async_context(open_http(endpoint.base_url, connections, key))
         from openai import AsyncOpenAI  # half a second; see `import_client`
 
-        sdk = AsyncOpenAI(api_key=key, base_url=endpoint.base_url, http_client=http, max_retries=0)
+        address, _, query = endpoint.base_url.partition("?")
+        sdk = AsyncOpenAI(
+            api_key=key,
+            base_url=address,
+            default_query=dict(parse_qsl(query, keep_blank_values=True)),
+            default_headers={"api-key": key} if _is_azure(address) else None,
+            http_client=http,
+            max_retries=0,
+        )
         return cls(sdk, host_of(endpoint.base_url))
 
     async def send(self, body: dict[str, Any]) -> Response:
@@ -80,6 +89,12 @@ class Client:
         except (OpenAIError, httpx2.HTTPError, BodyTooLarge, OSError):
             return False
         return True
+
+
+def _is_azure(address: str) -> bool:
+    """Whether an address is Azure's, which takes the key in a header of its own, too."""
+    parts = urlsplit(address)
+    return (parts.hostname or "").endswith(".azure.com") or "/openai/deployments/" in parts.path
 
 
 def import_client() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from prefect_llm_reports.tasks.calls.policies import SealedAnswer, at_endpoints, llm_step
 from prefect_llm_reports.tasks.contract.calls import Ask
-from prefect_llm_reports.tasks.llm.session import MAX_ATTEMPTS
+from prefect_llm_reports.tasks.llm.repeats import MAX_ATTEMPTS
 
 
 @llm_step

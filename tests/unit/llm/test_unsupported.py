@@ -26,7 +26,7 @@ def error(message: str, **more: Any) -> dict[str, Any]:
 SURE = {
     "FastAPI's list": (
         422,
-        {"detail": [{"loc": ["body", "max_completion_tokens"], "msg": "Extra inputs not permitted"}]},
+        {"detail": [{"loc": ["body", "max_completion_tokens"], "msg": "Extra inputs forbidden"}]},
         "max_completion_tokens",
     ),
     "JSON mode": (400, error("Json mode is not supported for this model."), "json_schema"),
