@@ -50,8 +50,9 @@ class Dialect:
     ) -> frozenset[str] | None:
         """What to leave out of the next request, too; None: nothing more can be left out.
 
-        A part that the endpoint says it does not take is left out of all later requests at once;
-        one that is only likely, when a request without it has succeeded (`learn`).
+        A part that the endpoint says it does not take is left out of all later requests at once.
+        Where it says nothing, the likeliest is left out once, and for good when that has helped
+        (`learn`): the form, which then stands in words.
 
         Args:
             error: The refusal.
@@ -59,6 +60,9 @@ class Dialect:
             left_out: What the refused request was made without already.
         """
         carried = [part for part in self._carried(ask) if part not in left_out]
+        if not error.parameter:
+            likeliest = {part for part in carried if part in FORM} or {*carried[:1]}
+            return left_out | likeliest if likeliest and left_out == self.left_out else None
         named = error.parameter
         if named in FORM:
             carried = [p for p in carried if p in FORM and FORM.index(p) >= FORM.index(named)]

@@ -421,6 +421,7 @@ class Endpoint:
         )
         if reply.edit:
             reply.edit(completion)
+            _count_to_the_limit(completion, request.body)
         sent = reply.status == 200 and reply.delivery not in ("endless", "bomb")
         return json.dumps(completion).encode(), completion.get("usage", {}) if sent else {}
 
@@ -435,6 +436,15 @@ class Endpoint:
 
 def _appending(path: Path | str) -> TextIO:
     return Path(path).open("a", encoding="utf-8")
+
+
+def _count_to_the_limit(completion: dict[str, Any], body: Any) -> None:
+    """Give an answer that was cut, and whose tokens are open, as many as the request allows."""
+    usage = completion.get("usage") or {}
+    if "completion_tokens" in usage and usage["completion_tokens"] is None:
+        limit = body.get("max_completion_tokens", body.get("max_tokens", 0))
+        usage["completion_tokens"] = limit
+        usage["total_tokens"] = usage["prompt_tokens"] + limit
 
 
 def _matches(request: Request, step: str | None, topic: str | None) -> bool:

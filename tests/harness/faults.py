@@ -236,18 +236,24 @@ def null_content() -> Reply:
 
 
 def content_parts() -> Reply:
-    """A completion whose content is a list of parts and not text."""
-    return _message(content=[{"type": "text", "text": "in parts"}])
+    """A completion whose content is a list of parts, none of them text."""
+    return _message(content=[{"type": "image_url", "image_url": {"url": "https://h/x.png"}}])
 
 
 def cut_off() -> Reply:
-    """Half of the ordinary text, `finish_reason` length."""
+    """Half of the ordinary text, `finish_reason` length, counted as all the tokens asked for."""
+    return cut_at(None)
+
+
+def cut_at(tokens: int | None) -> Reply:
+    """The same with a count of tokens; None: as many as the request allows."""
 
     def edit(completion: Completion) -> None:
         choice = completion["choices"][0]
         choice["finish_reason"] = "length"
         text = choice["message"]["content"]
         choice["message"]["content"] = text[: len(text) // 2]
+        completion["usage"]["completion_tokens"] = tokens
 
     return Reply(edit=edit)
 

@@ -170,9 +170,9 @@ class Row:
 
 ITEM: dict[str, Row] = {
     "context length": Row(
-        faults.context_length_exceeded(), "call_rejected", ("context_length_exceeded",)
+        faults.context_length_exceeded(), "call_rejected", ("context_length_exceeded",), 2
     ),
-    "other 400": Row(faults.error(400, "Bad thing."), "call_rejected", ("400", "Bad thing.")),
+    "other 400": Row(faults.error(400, "Bad thing."), "call_rejected", ("400", "Bad thing."), 2),
     "413": Row(faults.error(413, "Too big."), "call_rejected", ("413", "Too big.")),
     "output limit too large": Row(
         faults.error(
@@ -183,6 +183,7 @@ ITEM: dict[str, Row] = {
         ),
         "call_rejected",
         ("at most 4096", "max_output_tokens"),
+        2,
     ),
     "refusal": Row(faults.refusal(), "answer_refused", ("I can't help with that.", "reword")),
     "content filter": Row(faults.filtered(), "answer_refused", ("content filter", "reword")),
@@ -307,12 +308,15 @@ QUOTAS = (
     "weekly_usage_limit_exceeded",
 )
 TEXT = Reply(headers={"content-type": "text/plain"}, body=b"it works")
-FATAL: dict[str, Row] = {
+REFUSED: dict[str, Row] = {
     "401": Row(faults.unauthorized(), "key_rejected", ("key rejected by 127.0.0.1", "401")),
     "403": Row(faults.forbidden(), "key_rejected", ("key rejected by 127.0.0.1", "403")),
     "404": Row(
         faults.model_not_found(), "model_not_found", ("model gpt-5-mini not found at 127.0.0.1",)
     ),
+    "405": Row(faults.error(405, "no such route"), "call_rejected", ("no such route",)),
+}
+FATAL: dict[str, Row] = {
     **{
         f"{name} in {where}": Row(
             faults.quota(name, where=where), "quota_exhausted", (name, "top it up")
@@ -350,6 +354,51 @@ def test_a_fatal_fault_ends_the_batch_and_keeps_what_is_paid(
     assert {report_on(result, t).status for t in (OTHER, THIRD)} <= {"published", "not_started"}
     paid = len(answered(one_round)) - (1 if row.reply.status == 200 else 0)
     finish(bench, one_round, OTHER, FAULTY, THIRD, calls=3 * CALLS - paid)
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if name != "405"])
+def test_a_refusal_before_the_first_answer_ends_the_batch(
+    bench: Bench, one_round: Endpoint, name: str
+) -> None:
+    """Key or model are wrong for all: one request is made, and no other."""
+    row = REFUSED[name]
+    one_round.fail(row.reply)
+    result = run(bench, one_round, FAULTY, OTHER, THIRD, concurrency=1)
+    assert result.status == "stopped"
+    assert len(one_round.requests) == 1
+    assert result.error is not None
+    assert result.error.kind == row.kind
+    for words in row.said:
+        assert words in result.error.message
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_after_answers_concerns_one_topic(
+    bench: Bench, one_round: Endpoint, name: str
+) -> None:
+    """A gateway refuses that prompt: its report fails with the endpoint's sentence."""
+    one_round.fail(REFUSED[name].reply, step="critique", topic=FAULTY)
+    result = run(bench, one_round, OTHER, FAULTY, THIRD, concurrency=1)
+    assert result.status == "partial"
+    error = error_of(result, FAULTY, one_round)
+    assert error.kind == "call_rejected"
+    assert name in error.message
+    assert {report_on(result, topic).status for topic in (OTHER, THIRD)} == {"published"}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_equal_refusals_of_several_topics_in_a_row_end_the_batch(
+    bench: Bench, one_round: Endpoint, name: str
+) -> None:
+    """Twenty topics are not asked for one after the other when three were refused alike."""
+    topics = [f"Subject {n:02}" for n in range(20)]
+    one_round.fail(REFUSED[name].reply, when=lambda r: r.topic != OTHER)
+    run(bench, one_round, OTHER, concurrency=1)
+    before = len(one_round.requests)
+    result = run(bench, one_round, OTHER, *topics, concurrency=1)
+    assert result.status == "stopped"
+    assert len(one_round.requests) - before <= 3 * 2
+    assert sum(report.status == "not_started" for report in result.reports) >= 17
 
 
 def test_a_report_whose_answers_are_kept_is_published_without_the_endpoint(

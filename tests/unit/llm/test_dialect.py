@@ -59,23 +59,37 @@ def test_a_parameter_that_was_left_out_already_is_not_the_reason() -> None:
 
 
 def test_what_is_only_likely_is_left_out_for_good_once_that_has_helped() -> None:
-    """A refusal that names nothing teaches nothing; the guesses go from the likeliest on."""
+    """A refusal that names nothing teaches nothing, and only one other request is tried."""
     dialect, error = Dialect("llm.example", "tiny"), refused("", sure=False)
-    without, order = NOTHING, list[str]()
-    while (found := dialect.next_without(error, asked(), without)) is not None:
-        order += found - without
-        without = found
-    assert order[:5] == ["bounds", "enums", "json_schema", "json_object", "temperature"]
+    without = dialect.next_without(error, asked(), NOTHING)
+    assert without == {"bounds", "enums", "json_schema", "json_object"}
+    assert dialect.next_without(error, asked(), without) is None
     assert dialect.left_out == NOTHING
-    dialect.learn(frozenset({"bounds"}))
-    assert dialect.left_out == {"bounds"}
+    dialect.learn(without)
+    assert dialect.left_out == without
+
+
+def test_without_a_form_the_next_likeliest_part_is_tried() -> None:
+    """A draft has no form: its temperature goes first, then the name of its limit."""
+    dialect, error = Dialect("llm.example", "tiny"), refused("", sure=False)
+    plain = {"output_schema": None, "bounded_schema": None}
+    assert dialect.next_without(error, asked(**plain), NOTHING) == {"temperature"}
+    cold = asked(**plain, temperature=None)
+    assert dialect.next_without(error, cold, NOTHING) == {"max_completion_tokens"}
+
+
+def test_bounds_that_are_named_give_way_step_by_step() -> None:
+    """First to lists of numbers, then to a schema without either."""
+    dialect, error = Dialect("llm.example", "tiny"), refused("bounds")
+    assert dialect.next_without(error, asked(), dialect.left_out) == {"bounds"}
+    assert dialect.next_without(error, asked(), dialect.left_out) == {"bounds", "enums"}
 
 
 def test_bounds_are_no_guess_where_a_form_has_none() -> None:
     """A form without bounds is sent the same with and without them."""
     ask = asked(bounded_schema=FORM)
     first = Dialect("h", "m").next_without(refused("", sure=False), ask, NOTHING)
-    assert first == {"json_schema"}
+    assert first == {"json_schema", "json_object"}
 
 
 def test_a_model_at_an_address_has_one_dialect() -> None:
