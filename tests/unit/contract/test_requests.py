@@ -73,7 +73,7 @@ def test_options_that_are_no_options_name_no_endpoint() -> None:
 def test_the_help_names_the_bounds_that_are_checked() -> None:
     """What a form says of rounds and scores is what the check holds them to."""
     text = " ".join((report_batch.fn.__doc__ or "").split())
-    assert f"Rounds of critique a report may take, {ROUNDS}." in text
+    assert f"Rounds of critique for a report, {ROUNDS}." in text
     assert f"Score from {SCORES} at which" in text
 
 
