@@ -93,3 +93,11 @@ _.underline
 
 # Prefect's work pool template is changed through this name, in place.
 _.container
+
+# Templates spell these tags; readers of prompts look for all of them together.
+_.HOUSE_STYLE
+_.INPUT
+_.INSTRUCTIONS
+_.PROBLEM
+_.SETBACKS
+_.VARIANT

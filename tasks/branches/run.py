@@ -15,7 +15,7 @@ from typing import Self
 from prefect import get_run_logger, task
 from prefect.transactions import CommitMode, atransaction
 
-from prefect_llm_reports.tasks.answers.store import AnswerStore, use_store
+from prefect_llm_reports.tasks.answers.store import AnswerStore
 from prefect_llm_reports.tasks.branches.artifacts import show_program
 from prefect_llm_reports.tasks.branches.asking import Answered, Work
 from prefect_llm_reports.tasks.branches.checking import CheckedProgram
@@ -24,13 +24,12 @@ from prefect_llm_reports.tasks.branches.questions import Inquiry
 from prefect_llm_reports.tasks.branches.steps import Answering
 from prefect_llm_reports.tasks.calls.answering import NotKept, ask_model, read_store
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
+from prefect_llm_reports.tasks.calls.surroundings import ready_for_calls
 from prefect_llm_reports.tasks.contract.branch_results import BranchesResult
 from prefect_llm_reports.tasks.contract.errors import ReportsError
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.session import Session
-from prefect_llm_reports.tasks.runtime.context import outside_of_tasks, patience_here, run_context
-from prefect_llm_reports.tasks.runtime.logs import decisions_only
-from prefect_llm_reports.tasks.runtime.memory import rarer_collections
+from prefect_llm_reports.tasks.runtime.context import patience_here, run_context
 from prefect_llm_reports.tasks.runtime.progress import progress_of_caller
 from prefect_llm_reports.tasks.runtime.signals import Interruption
 
@@ -102,10 +101,7 @@ class BranchRun:
             )
             for session in self._sessions.values():
                 await opened.enter_async_context(session)
-            opened.enter_context(outside_of_tasks())
-            opened.enter_context(rarer_collections())
-            opened.enter_context(decisions_only())
-            opened.enter_context(use_store(self.store))
+            opened.enter_context(ready_for_calls(self.store))
             opened.callback(_running.reset, _running.set(self))
             if self.progress:
                 self.progress.begin(

@@ -1,8 +1,8 @@
-"""Prompts: Jinja2 templates in, chat messages out; what is untrusted enters as delimited data.
+"""Prompts: Jinja2 templates become chat messages; untrusted text enters as delimited data.
 
-A template has two blocks, `system` and `user`. `delimited(tag, text)` wraps untrusted text in a
-tag of ours and breaks every such tag inside the text, so that it cannot close its own delimiter.
-A folder of the user's own replaces packaged templates by name, in the sandbox of `sandbox.py`.
+A template has two blocks, `system` and `user`. In it, `delimited(tag, text)` encloses untrusted
+text (`contract.tags`). A user's own folder replaces packaged templates by name; all of them run in
+the sandbox of `templates.sandbox`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def writer_prompt(topic: Topic, options: ReportOptions, variant: str = "") -> tu
 def critic_prompt(
     topic: Topic, options: ReportOptions, draft: str, critic: Critic | None = None
 ) -> tuple[Message, ...]:
-    """The messages that ask for a critique of a draft, from one critic's point of view if any."""
+    """The messages that ask for a critique of a draft; `critic` adds one critic's point of view."""
     values = {
         **_wishes(topic, options),
         "draft": draft,
@@ -79,11 +79,11 @@ def reviser_prompt(
     """The messages that ask for a revision of a draft by its critique.
 
     Args:
-        topic: What the report is about.
-        options: Wishes of the batch.
-        draft: The text to revise, the best-scored so far.
+        topic: The topic of the report.
+        options: The options of the batch.
+        draft: The text to revise: the best-scored draft so far.
         critique: Its critique, as JSON.
-        setbacks: What was said against later revisions that scored lower; empty: none.
+        setbacks: The critiques of later revisions that scored lower; empty: none.
     """
     values = {
         **_wishes(topic, options),
@@ -103,13 +103,13 @@ def summarizer_prompt(topic: Topic, options: ReportOptions, report: str) -> tupl
 def branch_prompt(
     instructions: str, query: str, inputs: Sequence[tuple[str, str]], variant: str
 ) -> tuple[Message, ...]:
-    """The messages that put an input to a branch.
+    """The messages that ask a branch about an input.
 
     Args:
-        instructions: What the branch is to do; written by the program's author.
+        instructions: The branch's instructions, by the author of the program.
         query: The input.
-        inputs: What it reads of other branches: names and texts.
-        variant: Which of several equal branches this is; empty: the first.
+        inputs: Outputs of other branches: names and texts.
+        variant: Number among several equal branches; empty: the first.
     """
     values = {
         "instructions": instructions,

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Protocol, Self
 
-from prefect_llm_reports.tasks.answers.store import AnswerStore, use_store
+from prefect_llm_reports.tasks.answers.store import AnswerStore
+from prefect_llm_reports.tasks.calls.surroundings import ready_for_calls
 from prefect_llm_reports.tasks.contract.errors import ReportsError
 from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.reports import PaceRecord
@@ -18,9 +19,7 @@ from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.session import Session, use_session
 from prefect_llm_reports.tasks.reports.checking import CheckedBatch
-from prefect_llm_reports.tasks.runtime.context import outside_of_tasks, patience_here
-from prefect_llm_reports.tasks.runtime.logs import decisions_only
-from prefect_llm_reports.tasks.runtime.memory import rarer_collections
+from prefect_llm_reports.tasks.runtime.context import patience_here
 
 
 class Accounts(Protocol):
@@ -108,11 +107,5 @@ class OwnAccounts:
             days=days, max_mb=self._caps.store_mb, refresh=refresh, lease_s=self._lease_s
         )
         async with opened, self.session:
-            with (
-                outside_of_tasks(),
-                rarer_collections(),
-                decisions_only(),
-                use_store(self.store),
-                use_session(self.session),
-            ):
+            with ready_for_calls(self.store), use_session(self.session):
                 yield self

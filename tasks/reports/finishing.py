@@ -118,11 +118,8 @@ class Finishing:
                 self._accounts.stop(error)
             status = "not_started" if error.reach == "not_started" else "failed"
             return self._roster.unpublished(topic, status, error.report())
-        name = type(error).__name__
-        self._log.error("%s: unexpected %s", topic.slug, name, exc_info=error)
-        said = f"unexpected {name}; the log of the flow run has the traceback"
-        unexpected = ErrorReport(kind="unexpected", message=said)
-        return self._roster.unpublished(topic, "failed", unexpected)
+        self._log.error("%s: unexpected %s", topic.slug, type(error).__name__, exc_info=error)
+        return self._roster.unpublished(topic, "failed", ErrorReport.unexpected(error))
 
     async def _publish(self, refined: Refined) -> tuple[ReportResult, tuple[FileEntry, ...]]:
         """Summarize, format and write a report; with a kept summary no task runs for them."""

@@ -1,6 +1,6 @@
 """Environment that Prefect reads when it is first imported.
 
-Here: our defaults, for the command line, and for whoever runs our flows to copy. Importing this
+Here: our defaults, for the command line, and for other programs to copy. Importing this module
 changes nothing. Only the standard library is imported, so that it can come before Prefect.
 """
 

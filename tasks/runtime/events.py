@@ -88,7 +88,7 @@ async def _finish(sender: GroupSender, sending: asyncio.Task[None]) -> None:
 
 @process_wide
 def _replaced_sender(worker: Any) -> Generator[None]:
-    """Put `_sort` before Prefect's own sender; whoever replaced it since keeps that."""
+    """Put `_sort` before Prefect's own sender; keep a sender that others installed since."""
     ours = partial(_sort, worker, worker.send)
     worker.send = ours
     try:

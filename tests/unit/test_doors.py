@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.harness import ROOT
+from tests.harness.sources import SOURCES, nodes, shown
 
 NAME = "prefect_llm_reports"
 FLOORS = [
@@ -41,23 +41,14 @@ ONLY_IMPORTERS = {
     "typst": {"tasks/pages/pdf.py"},
     "docx": {"tasks/pages/word.py"},
 }
-SOURCES = sorted([*ROOT.glob("flows/**/*.py"), *ROOT.glob("tasks/**/*.py")])
 ROOMS = [room for floor in FLOORS for room in floor]
-
-
-def statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every statement of a tree; much quicker than all its nodes."""
-    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-        for inner in getattr(tree, field, ()):
-            yield inner
-            yield from statements(inner)
 
 
 @cache
 def imports_of(path: Path) -> set[str]:
     """Every module that a file imports, wherever in it."""
     found: set[str] = set()
-    for node in statements(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -68,11 +59,6 @@ def imports_of(path: Path) -> set[str]:
 def floor_of(room: str) -> int:
     """The floor a room of `tasks` is on."""
     return next(n for n, rooms in enumerate(FLOORS) if room in rooms)
-
-
-def shown(path: Path) -> str:
-    """A file by its path in the project."""
-    return str(path.relative_to(ROOT))
 
 
 def test_imports_go_to_lower_floors_only() -> None:

@@ -306,11 +306,11 @@ def test_a_refused_call_waits_for_its_turn_beyond_its_deadline() -> None:
     """Time in the queue is not the call's: it is asked again although others took long."""
 
     async def crowd(endpoint: Endpoint) -> list[Answer]:
-        async with one_session(endpoint, concurrency=4, deadline_s=0.25) as session:
+        async with one_session(endpoint, concurrency=4, deadline_s=1.25) as session:
             asks = [question(endpoint.base_url, variant=str(n)) for n in range(4)]
             return await asyncio.gather(*(answered(session, ask) for ask in asks))
 
-    with Endpoint(capacity=1, latency=0.12) as endpoint:
+    with Endpoint(capacity=1, latency=0.6) as endpoint:
         answers = asyncio.run(crowd(endpoint))
         assert endpoint.count(status=429) > 0
     assert len(answers) == 4

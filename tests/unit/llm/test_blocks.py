@@ -10,7 +10,7 @@ from prefect.blocks.webhook import Webhook
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
 
 from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
-from tests.harness import ROOT
+from tests.harness.sources import SOURCES, nodes
 
 BLOCKS = [LLMEndpoint]
 
@@ -31,8 +31,8 @@ def test_no_block_is_left_out() -> None:
     """Every class of ours that is a block is in the list."""
     found = {
         node.name
-        for path in [*ROOT.glob("tasks/**/*.py"), *ROOT.glob("flows/**/*.py")]
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path in SOURCES
+        for node in nodes(path)
         if isinstance(node, ast.ClassDef)
         and any(isinstance(base, ast.Name) and base.id == "Block" for base in node.bases)
     }
