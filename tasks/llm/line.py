@@ -39,7 +39,7 @@ from prefect_llm_reports.tasks.llm.requests import input_bound, request_body
 from prefect_llm_reports.tasks.llm.response import Response
 from prefect_llm_reports.tasks.llm.tracing import chat_span, describe_response, failed
 from prefect_llm_reports.tasks.llm.transport import host_of
-from prefect_llm_reports.tasks.llm.usage import usage_of
+from prefect_llm_reports.tasks.llm.usage import cost_said, usage_of
 
 USUAL_OUTPUT_TOKENS = 2000
 """Tokens that an answer has at most as a rule, for the tokens-a-minute limit."""
@@ -221,12 +221,14 @@ class Line:
     def _charge(self, bill: Bill, response: Response, model: str) -> None:
         """Take from a response what it took."""
         bill.usage = usage_of(response.fields)
-        bill.billed = response.status == 200 or bill.usage is not None
-        if bill.usage:
+        bill.usd = cost_said(response.headers, response.fields)
+        bill.billed = response.status == 200 or bill.usage is not None or bool(bill.usd)
+        if bill.usage and not bill.usd:
             named, tier = response.fields.get("model"), response.fields.get("service_tier")
             names = [named, model] if isinstance(named, str) and named != model else [model]
             prices = (self._prices.cost(name, bill.usage, tier) for name in names)
-            bill.usd = next((usd for usd in prices if usd is not None), None)
+            if bill.usd is None or any(name in self._prices.own for name in names):
+                bill.usd = next((usd for usd in prices if usd is not None), bill.usd)
 
     def _heed(self, response: Response, bill: Bill, expected: int) -> None:
         """Tell the pace what a response says of the account's limits."""
