@@ -7,6 +7,7 @@ Nothing here decides whether to ask again (`llm.session`). Not here: sending (`l
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -40,9 +41,7 @@ from prefect_llm_reports.tasks.llm.response import Response
 from prefect_llm_reports.tasks.llm.tracing import chat_span, describe_response, failed
 from prefect_llm_reports.tasks.llm.transport import host_of
 from prefect_llm_reports.tasks.llm.usage import cost_said, usage_of
-
-USUAL_OUTPUT_TOKENS = 2000
-"""Tokens that an answer has at most as a rule, for the tokens-a-minute limit."""
+from prefect_llm_reports.tasks.llm.usual import USUAL_OUTPUT_TOKENS
 
 
 class Line:
@@ -118,6 +117,17 @@ class Line:
         limit = ask.max_output_tokens if output_tokens is None else output_tokens
         return self._prices.worst(self.model_for(ask), input_bound(ask, talk), limit)
 
+    def usual_usd(self, ask: Ask, share: Decimal = Decimal(1)) -> Decimal | None:
+        """What one request hardly exceeds; None: the price is unknown.
+
+        Args:
+            ask: The question.
+            share: This share of the usual length of an answer.
+        """
+        limit = ask.max_output_tokens
+        usual = self._ledger.usual.output_tokens(self.model_for(ask), ask.step, limit)
+        return self.worst_usd(ask, (), int(usual * share))
+
     def pacing(self) -> PaceRecord:
         """How the endpoint was used."""
         limit = self.pace.limit
@@ -139,7 +149,12 @@ class Line:
             PaceStopped: Nothing was sent: the batch ends, or the endpoint was closed meanwhile.
         """
         try:
-            return await self._in_turn(call)
+            reply = await self._in_turn(call)
+            while reply.truncated and call.affordable < call.output_tokens:
+                call.too_short = call.affordable
+                call.begin_anew()
+                reply = await self._in_turn(call)
+            return reply
         except TimeoutError:
             raise CallTimedOut(
                 f"no whole answer from {self.host} within {self._options.deadline_s:g} s;"
@@ -153,12 +168,18 @@ class Line:
         await call.turn.aclose()
         expected = input_bound(ask, call.talk) // 4 + min(call.output_tokens, USUAL_OUTPUT_TOKENS)
         worst = self.worst_usd(ask, call.talk, call.output_tokens) or Decimal(0)
+        usual = self._usual_tokens(call)
+        bounds = (min(usual, max(usual // 2, 2 * call.too_short)), usual)
+        least, usually = (self.worst_usd(ask, call.talk, n) or Decimal(0) for n in bounds)
         async with AsyncExitStack() as held:
             await asyncio.sleep(call.not_before - loop.time())
             queued_at = loop.time()
             money = await held.enter_async_context(
-                self._budget.reserved(worst, item=ask.item, needed=ask.needed)
+                self._budget.reserved(
+                    worst, usual=usually, least=least, item=ask.item, needed=ask.needed
+                )
             )
+            call.affordable = self._affordable(call, money.worst)
             money.actual = Decimal(0)  # nothing is sent yet
             turn = await held.enter_async_context(AsyncExitStack())
             slot = self.pace.slot(expected, first=call.requests > 0, batch=self)
@@ -179,7 +200,7 @@ class Line:
         model = self.model_for(ask)
         call.left_out = self.dialect.left_out
         call.requests += 1
-        body = request_body(ask, model, call.talk, call.output_tokens, call.left_out)
+        body = request_body(ask, model, call.talk, call.affordable, call.left_out)
         sent_at = loop.time()
         bill = Bill()
         with chat_span(
@@ -188,7 +209,7 @@ class Line:
             step=ask.step,
             item=ask.item,
             attempt=call.requests,
-            max_tokens=call.output_tokens,
+            max_tokens=call.affordable,
             temperature=body.get("temperature"),
             messages=body["messages"],
         ) as span:
@@ -200,6 +221,8 @@ class Line:
                 self._charge(bill, response, model)
                 self._heed(response, bill, expected)
                 reply = read_reply(response, self.host, model)
+                if bill.usage and not reply.truncated:
+                    self._ledger.usual.learn(model, ask.step, bill.usage.output_tokens)
             except CallError as error:
                 if isinstance(error, NotSent):
                     bill.billed = False
@@ -217,6 +240,22 @@ class Line:
         self.health.replied()
         self.pace.answered(ask.step, sent_at)
         return reply
+
+    def _usual_tokens(self, call: Call) -> int:
+        """Tokens that the answer hardly exceeds."""
+        limit, model = call.output_tokens, self.model_for(call.ask)
+        usual = self._ledger.usual.output_tokens(model, call.ask.step, limit)
+        return min(limit, max(usual, 2 * call.too_short))
+
+    def _affordable(self, call: Call, usd: Decimal) -> int:
+        """Tokens that the answer may have for this money: all, unless the budget holds less."""
+
+        def costs(tokens: int) -> Decimal:
+            return self.worst_usd(call.ask, call.talk, tokens) or Decimal(0)
+
+        if self._budget.limit is None or costs(call.output_tokens) <= usd:
+            return call.output_tokens
+        return max(1, bisect_right(range(call.output_tokens), usd, key=costs) - 1)
 
     def _charge(self, bill: Bill, response: Response, model: str) -> None:
         """Take from a response what it took."""

@@ -56,6 +56,7 @@ class PriceList:
         self.endpoint = endpoint
         self.own = own
         self._said = set[tuple[str, str]]()
+        self._tiers: set[str | None] = {None}
 
     def cost(self, model: str, usage: Usage, tier: str | None = None) -> Decimal | None:
         """US dollars for these tokens; None when the price is unknown.
@@ -67,6 +68,7 @@ class PriceList:
                 standard price; the log says so once.
         """
         tier = _tier(tier)
+        self._tiers.add(tier)
         usd, known = self._cost(model, usage, tier)
         if usd is not None and not known and (model, tier or "") not in self._said:
             self._said.add((model, tier or ""))
@@ -78,16 +80,15 @@ class PriceList:
             )
         return usd
 
-    def worst(
-        self, model: str, input_tokens: int, output_tokens: int, tier: str | None = None
-    ) -> Decimal | None:
+    def worst(self, model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
         """The most a call with these token counts can cost; None when the price is unknown.
 
-        Writing the whole input to a cache may cost more than sending it.
+        Writing the whole input to a cache may cost more than sending it, and so may every tier
+        that responses have named.
         """
         plain = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
         written = plain.model_copy(update={"cache_write_tokens": input_tokens})
-        costs = [self._cost(model, usage, _tier(tier))[0] for usage in (plain, written)]
+        costs = [self._cost(model, u, tier)[0] for u in (plain, written) for tier in self._tiers]
         return max((usd for usd in costs if usd is not None), default=None)
 
     def cheaper(self, model: str, tier: str) -> bool:

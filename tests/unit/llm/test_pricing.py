@@ -133,7 +133,7 @@ def test_own_prices_name_tiers_and_cache_writes() -> None:
     assert (prices.cost("m", usage), prices.cost("m", usage, "flex")) == (6, Decimal("3.25"))
     assert prices.cheaper("m", "flex")
     assert not prices.cheaper("m", "batch")
-    assert prices.worst("m", 1_000_000, 0, "flex") == Decimal("1.25")
+    assert prices.worst("m", 1_000_000, 0) == 2
 
 
 def test_the_worst_case_counts_cache_writes() -> None:
@@ -175,3 +175,14 @@ def test_open_weights_on_ones_own_machine_have_no_listed_price(model: str) -> No
 def test_the_offline_engine_is_free() -> None:
     """The embedded engine costs nothing."""
     assert PriceList("http://offline.invalid/v1", {}).cost("offline", MILLION) == 0
+
+
+def test_the_worst_case_counts_tiers_that_were_seen() -> None:
+    """After a response of a dearer tier, later calls are reserved at its price."""
+    prices = PriceList(OPENAI, {})
+    before = prices.worst("gpt-5-mini", 1_000_000, 1_000_000)
+    prices.cost("gpt-5-mini", MILLION, "priority")
+    assert (before, prices.worst("gpt-5-mini", 1_000_000, 1_000_000)) == (
+        Decimal("2.25"),
+        Decimal("4.05"),
+    )
