@@ -21,9 +21,11 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
     FatalCallError,
     ModelNotFound,
+    NoFlexCapacity,
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.reports import PaceRecord
+from prefect_llm_reports.tasks.llm import flex
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget, Reservation
 from prefect_llm_reports.tasks.llm.call import Bill, Call
 from prefect_llm_reports.tasks.llm.client import Client
@@ -149,11 +151,11 @@ class Line:
             PaceStopped: Nothing was sent: the batch ends, or the endpoint was closed meanwhile.
         """
         try:
-            reply = await self._in_turn(call)
+            reply = await self._at_its_price(call)
             while reply.truncated and call.affordable < call.output_tokens:
                 call.too_short = call.affordable
                 call.begin_anew()
-                reply = await self._in_turn(call)
+                reply = await self._at_its_price(call)
             return reply
         except TimeoutError:
             raise CallTimedOut(
@@ -162,6 +164,23 @@ class Line:
             ) from None
         except OverBudget as over:
             raise BudgetExhausted(f"not asked: {over}; raise the budget to go on") from None
+
+    async def _at_its_price(self, call: Call) -> Reply:
+        """Wait for flex capacity, as long as the deadline allows; then go on as the options say."""
+        wait = flex.FIRST_WAIT_S
+        while True:
+            try:
+                return await self._in_turn(call)
+            except NoFlexCapacity:
+                now = asyncio.get_running_loop().time()
+                if now + wait < (call.ends or now):
+                    call.not_before = now + wait
+                    wait = min(2 * wait, flex.LONGEST_WAIT_S)
+                elif self._options.when_late == "standard":
+                    call.at_standard = True
+                    call.begin_anew()
+                else:
+                    raise
 
     async def _in_turn(self, call: Call) -> Reply:
         ask, loop = call.ask, asyncio.get_running_loop()
@@ -201,6 +220,9 @@ class Line:
         call.left_out = self.dialect.left_out
         call.requests += 1
         body = request_body(ask, model, call.talk, call.affordable, call.left_out)
+        asks_flex = self._options.price == "flex" and not call.at_standard
+        if asks_flex:
+            body["service_tier"] = "flex"
         sent_at = loop.time()
         bill = Bill()
         with chat_span(
@@ -219,6 +241,8 @@ class Line:
                 call.request_id = response.request_id
                 describe_response(span, response.status, response.fields)
                 self._charge(bill, response, model)
+                if asks_flex:
+                    flex.refuse(response, self.host, model)
                 self._heed(response, bill, expected)
                 reply = read_reply(response, self.host, model)
                 if bill.usage and not reply.truncated:
