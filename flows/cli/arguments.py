@@ -118,6 +118,7 @@ def _calling_arguments(parser: argparse.ArgumentParser, calls_at_once: int) -> N
         "--concurrency", metavar="N", type=int, help=f"calls at once, default: {calls_at_once}"
     )
     parser.add_argument("--budget", metavar="USD", help="most that the run may cost")
+    parser.add_argument("--price", choices=("standard", "flex"), help="flex: half price, slower")
     parser.add_argument("--deadline", metavar="SECONDS", help="longest time for one call")
 
 

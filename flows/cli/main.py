@@ -92,6 +92,7 @@ def _options(chosen: argparse.Namespace, **more: Any) -> dict[str, Any]:
         "concurrency": chosen.concurrency,
         "budget_usd": chosen.budget,
         "deadline_s": chosen.deadline,
+        "price": chosen.price,
         **more,
     }
     return {name: value for name, value in given.items() if value is not None}

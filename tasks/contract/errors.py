@@ -158,6 +158,10 @@ class AttemptsExhausted(CallError):
     """The endpoint failed every attempt of the call."""
 
 
+class NoFlexCapacity(CallError):
+    """The endpoint has no capacity for flex calls now: no rate limit, and no outage."""
+
+
 class CallTimedOut(CallError):
     """The call's wall-clock deadline passed."""
 
@@ -213,6 +217,10 @@ class KeyRejected(FatalCallError):
 
 class ModelNotFound(FatalCallError):
     """The endpoint does not have the model."""
+
+
+class NoFlex(FatalCallError):
+    """The endpoint does not offer flex for the model; nothing is asked at the standard price."""
 
 
 class QuotaExhausted(FatalCallError):

@@ -7,9 +7,9 @@ settings of the machine (`settings`).
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from prefect_llm_reports.tasks.contract.choices import (
     ANSWER_TOKENS,
@@ -31,6 +31,10 @@ def checked_pages_url(value: str | None) -> str | None:
     if value is not None and not re.fullmatch(r"https?://[^\s<>()\[\]\"'`\\]+", value):
         raise ValueError("this is no web address; give one like https://reports.example.com")
     return value
+
+
+FLEX_DEADLINE_S = 900
+"""Seconds that a flex call may take, as its providers advise."""
 
 
 class Fallback(Record):
@@ -96,6 +100,16 @@ class CallOptions(Record):
     tokens_per_minute: int | None = Field(
         default=None, ge=1, description="The account's limit. Empty: none."
     )
+    price: Literal["standard", "flex"] = Field(
+        default="standard",
+        description="flex: half the price at endpoints that offer it, and slower answers; the"
+        " deadline is then 900 seconds unless it is given.",
+    )
+    when_late: Literal["fail", "standard"] = Field(
+        default="fail",
+        description="What happens to a call for which there is no flex capacity before the"
+        " deadline. standard: it is asked at the standard price.",
+    )
     prices: dict[str, Price] = Field(
         default={},
         description="Prices by model name, for local models or contracts; they replace those of the"
@@ -129,6 +143,17 @@ class CallOptions(Record):
     def patience(self) -> float:
         """Seconds to wait for an endpoint that is away."""
         return PATIENCE_S if self.patience_s is None else self.patience_s
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flex_takes_time(cls, values: Any) -> Any:
+        """Give flex calls the time that they need, unless a deadline is given."""
+        if not isinstance(values, dict):
+            return values
+        given = cast("dict[str, Any]", values)
+        if given.get("price") == "flex" and given.get("deadline_s") in (None, ""):
+            return {**given, "deadline_s": FLEX_DEADLINE_S}
+        return given
 
     @field_validator("*", mode="before")
     @classmethod

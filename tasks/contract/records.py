@@ -52,8 +52,8 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Price(Record):
-    """What a model costs, in US dollars per million tokens."""
+class Rates(Record):
+    """US dollars per million tokens."""
 
     model_config = ConfigDict(json_schema_extra=form())
 
@@ -62,20 +62,40 @@ class Price(Record):
     cached_input: Usd | None = Field(
         default=None, description="USD for one million cached input tokens. Empty: as for input."
     )
+    cache_write: Usd | None = Field(
+        default=None,
+        description="USD for one million input tokens that are written to a cache. Empty: as for"
+        " input.",
+    )
+
+
+class Price(Rates):
+    """What a model costs, in US dollars per million tokens."""
+
+    tiers: dict[Literal["flex", "priority", "batch"], Rates] = Field(
+        default={},
+        description="Prices of other tiers: flex, priority, batch. A tier that is not named costs"
+        " the standard price.",
+    )
 
 
 class Usage(Record):
-    """Tokens of one or more calls, as the endpoint counted them."""
+    """Tokens of one or more calls, as the endpoint counted them.
+
+    Cached tokens and cache writes are parts of the input.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
         )
 
 

@@ -173,11 +173,21 @@ def check_priced(options: CallOptions, models: Iterable[str], endpoint: Endpoint
         endpoint: Where they are asked; the embedded engine costs nothing.
 
     Raises:
-        BadInput: A price is unknown.
+        BadInput: A price is unknown, or flex is asked for and is not cheaper.
     """
-    if options.budget_usd is None or endpoint.base_url == OFFLINE_URL:
+    if endpoint.base_url == OFFLINE_URL:
         return
     prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
+    models = {endpoint.model} if endpoint.model else set(models)
+    dear = sorted(name for name in models if not prices.cheaper(name, "flex"))
+    if options.price == "flex" and dear:
+        raise BadInput(
+            f"price: flex is not cheaper than standard for {', '.join(dear)} at"
+            f" {endpoint.base_url}; leave `price` out, choose another model, or give its flex price"
+            " in the option `prices`"
+        )
+    if options.budget_usd is None:
+        return
     names = {*models, *(f.model for f in options.fallbacks)}
     unpriced = sorted(name for name in names if prices.worst(name, 1, 1) is None)
     if unpriced:

@@ -1,4 +1,4 @@
-"""Money of one run: reserved for the worst case before a call, settled after it.
+"""Money of one run: reserved before a call for the most that it can cost, settled after it.
 
 Sums are US dollars as `Decimal`. Nothing here knows models or prices.
 """
@@ -27,10 +27,10 @@ class OverBudget(Exception):
 
 @dataclass
 class Reservation:
-    """The worst case of one call under way.
+    """Money held for one call under way.
 
     Attributes:
-        worst: The most that the call can cost.
+        worst: The most that the call may cost; the caller limits the answer to it.
         actual: What it cost; None: unknown, and the worst case is charged in full.
     """
 
@@ -44,11 +44,17 @@ _REFUSED = ("optional", "allowance", "needed")
 
 @dataclass(eq=False)
 class _Claim:
-    """A caller that waits for money; the kind decides when it is refused."""
+    """A caller that waits for money; the kind decides when it is refused.
+
+    It takes the amount, or only what is usual when the amount does not fit, or even less, down to
+    the least, when no money can come back. `amount` is then what it took.
+    """
 
     amount: Decimal
     item: str
     kind: Literal["optional", "allowance", "needed"]
+    usual: Decimal
+    least: Decimal
     turn: asyncio.Future[Decimal] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -82,14 +88,21 @@ class Budget:
         """Money that is neither spent nor reserved nor set aside."""
         return (self.limit or Decimal(0)) - self.spent - self._reserved - self._aside
 
-    async def allow(self, item: str, amount: Decimal) -> None:
-        """Set aside the least that a report needs, before its first call.
+    async def allow(self, item: str, amount: Decimal, *, least: Decimal | None = None) -> None:
+        """Set aside what a report needs, before its first call.
+
+        Args:
+            item: The report.
+            amount: What its needed calls hardly exceed.
+            least: What suffices when no more money can come back; None: the amount.
 
         Raises:
             OverBudget: The money left does not suffice, and no more can come back.
         """
         if self.limit is not None:
-            await self._claim(_Claim(amount, item, "allowance"))
+            await self._claim(
+                _Claim(amount, item, "allowance", amount, amount if least is None else least)
+            )
 
     async def release(self, item: str) -> None:
         """Give back the rest of a report's allowance."""
@@ -99,12 +112,22 @@ class Budget:
 
     @asynccontextmanager
     async def reserved(
-        self, worst: Decimal, *, item: str = "", needed: bool = False
+        self,
+        worst: Decimal,
+        *,
+        usual: Decimal | None = None,
+        least: Decimal | None = None,
+        item: str = "",
+        needed: bool = False,
     ) -> AsyncGenerator[Reservation]:
-        """Hold the worst case of a call while it is made.
+        """Hold the worst case of a call while it is made, or the usual one when money is short.
+
+        The caller then limits the answer to what is held.
 
         Args:
             worst: The most that the call can cost.
+            usual: What such calls hardly exceed; None: the worst case.
+            least: What suffices when no more money can come back; None: what is usual.
             item: The report it is for.
             needed: The call may draw on the report's allowance.
 
@@ -115,7 +138,16 @@ class Budget:
         if self.limit is None:
             yield reservation
             return
-        drawn = await self._claim(_Claim(worst, item, "needed" if needed else "optional"))
+        usual = worst if usual is None else min(usual, worst)
+        claim = _Claim(
+            worst,
+            item,
+            "needed" if needed else "optional",
+            usual,
+            usual if least is None else least,
+        )
+        drawn = await self._claim(claim)
+        reservation.worst = claim.amount
         try:
             yield reservation
         finally:
@@ -161,23 +193,49 @@ class Budget:
                 self._book_if_it_fits(claim)
             if not self._waiting or self._can_change():
                 return
-            refused = min(reversed(self._waiting), key=lambda claim: _REFUSED.index(claim.kind))
+            if any(self._book_what_is_left(claim) for claim in reversed(self._by_refusal())):
+                continue
+            refused = self._by_refusal()[0]
             self._waiting.remove(refused)
             if not refused.turn.done():
-                refused.turn.set_exception(OverBudget(refused.amount, self.left))
+                refused.turn.set_exception(OverBudget(refused.usual, self.left))
 
     def _book_if_it_fits(self, claim: _Claim) -> None:
         drawn = Decimal(0)
         if claim.kind == "needed":
-            drawn = min(claim.amount, self._allowances.get(claim.item, Decimal(0)))
+            drawn = min(claim.usual, self._allowances.get(claim.item, Decimal(0)))
         more = claim.amount - drawn
         if more > 0 and more > self.left:
-            return
+            more = claim.usual - drawn
+            if more > 0 and more > self.left:
+                return
+            claim.amount = claim.usual
+        self._book(claim, drawn)
+
+    def _book_what_is_left(self, claim: _Claim) -> bool:
+        """Book less than is usual, if it is not less than the least; return whether it is."""
+        drawn = Decimal(0)
+        if claim.kind == "needed":
+            drawn = min(claim.usual, self._allowances.get(claim.item, Decimal(0)))
+        amount = min(claim.usual, drawn + max(self.left, Decimal(0)))
+        if amount < claim.least or amount == claim.usual:
+            return False
+        claim.amount = amount
+        self._book(claim, drawn)
+        return True
+
+    def _by_refusal(self) -> list[_Claim]:
+        """Those who wait, the first to be refused first."""
+        latest_first = self._waiting[::-1]
+        return sorted(latest_first, key=lambda claim: _REFUSED.index(claim.kind))
+
+    def _book(self, claim: _Claim, drawn: Decimal) -> None:
+        """Book a claim's amount, of which this part comes out of its report's allowance."""
         self._waiting.remove(claim)
         if claim.turn.done():  # cancelled; its caller is about to learn of it
             return
         if claim.kind == "allowance":
-            self._put_aside(claim.item, more)
+            self._put_aside(claim.item, claim.amount)
         else:
             if drawn:
                 self._put_aside(claim.item, -drawn)

@@ -39,6 +39,9 @@ class Call:
     Attributes:
         ask: The question.
         output_tokens: Tokens that the answer may have.
+        affordable: Tokens that the budget lets the answer to the present request have.
+        at_standard: There was no flex capacity in time; it is asked at the standard price.
+        too_short: An answer was cut at this number of tokens, which the budget had set; 0: none.
         talk: Messages after the question's own: an unusable answer and its problem.
         reasks: Times that the model was told why its answer is unusable.
         failures: Failed attempts at the present endpoint that another attempt may mend.
@@ -65,6 +68,9 @@ class Call:
 
     ask: Ask
     output_tokens: int
+    affordable: int = 0
+    at_standard: bool = False
+    too_short: int = 0
     talk: tuple[Message, ...] = ()
     reasks: int = 0
     failures: int = 0

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from prefect_llm_reports.tasks.contract.records import Calls, Usage
 from prefect_llm_reports.tasks.llm.call import Bill
+from prefect_llm_reports.tasks.llm.usual import Usual
 
 
 @dataclass
@@ -33,10 +34,11 @@ class Spending:
 
 
 class Ledger:
-    """Accounts by report; `total` is the run's."""
+    """Accounts by report; `total` is the run's, `usual` what answers usually take."""
 
     def __init__(self) -> None:
         self.total = Spending()
+        self.usual = Usual()
         self.items: dict[str, Spending] = defaultdict(Spending)
 
     def attempt(self, item: str, bill: Bill, *, again: bool) -> None:

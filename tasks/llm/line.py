@@ -7,6 +7,7 @@ Nothing here decides whether to ask again (`llm.session`). Not here: sending (`l
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -20,9 +21,11 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
     FatalCallError,
     ModelNotFound,
+    NoFlexCapacity,
 )
 from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.reports import PaceRecord
+from prefect_llm_reports.tasks.llm import flex
 from prefect_llm_reports.tasks.llm.absence import Absence
 from prefect_llm_reports.tasks.llm.account import Sent
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget, Reservation
@@ -41,10 +44,8 @@ from prefect_llm_reports.tasks.llm.requests import input_bound, request_body
 from prefect_llm_reports.tasks.llm.response import Response
 from prefect_llm_reports.tasks.llm.tracing import chat_span, describe_response, failed
 from prefect_llm_reports.tasks.llm.transport import host_of
-from prefect_llm_reports.tasks.llm.usage import usage_of
-
-USUAL_OUTPUT_TOKENS = 2000
-"""Tokens that an answer has at most as a rule, for the tokens-a-minute limit."""
+from prefect_llm_reports.tasks.llm.usage import cost_said, usage_of
+from prefect_llm_reports.tasks.llm.usual import USUAL_OUTPUT_TOKENS
 
 
 class Line:
@@ -126,6 +127,17 @@ class Line:
         limit = ask.max_output_tokens if output_tokens is None else output_tokens
         return self._prices.worst(self.model_for(ask), input_bound(ask, talk), limit)
 
+    def usual_usd(self, ask: Ask, share: Decimal = Decimal(1)) -> Decimal | None:
+        """What one request hardly exceeds; None: the price is unknown.
+
+        Args:
+            ask: The question.
+            share: This share of the usual length of an answer.
+        """
+        limit = ask.max_output_tokens
+        usual = self._ledger.usual.output_tokens(self.model_for(ask), ask.step, limit)
+        return self.worst_usd(ask, (), int(usual * share))
+
     def pacing(self) -> PaceRecord:
         """How the endpoint was used."""
         limit = self.pace.limit
@@ -147,7 +159,12 @@ class Line:
             PaceStopped: Nothing was sent: the batch ends, or the endpoint was closed or went away.
         """
         try:
-            return await self._in_turn(call)
+            reply = await self._at_its_price(call)
+            while reply.truncated and call.affordable < call.output_tokens:
+                call.too_short = call.affordable
+                call.begin_anew()
+                reply = await self._at_its_price(call)
+            return reply
         except TimeoutError:
             raise CallTimedOut(
                 f"no whole answer from {self.host} within {self._options.deadline_s:g} s;"
@@ -168,17 +185,42 @@ class Line:
         brake = self.pace.brake
         return f"waiting for the account's limit: {brake}" if brake else ""
 
+    async def _at_its_price(self, call: Call) -> Reply:
+        """Wait for flex capacity, as long as the deadline allows; then go on as the options say."""
+        wait = flex.FIRST_WAIT_S
+        while True:
+            try:
+                return await self._in_turn(call)
+            except NoFlexCapacity:
+                now = asyncio.get_running_loop().time()
+                if now + wait < (call.ends or now):
+                    call.not_before = now + wait
+                    wait = min(2 * wait, flex.LONGEST_WAIT_S)
+                elif self._options.when_late == "standard":
+                    call.at_standard = True
+                    call.begin_anew()
+                else:
+                    raise
+
     async def _in_turn(self, call: Call) -> Reply:
         ask, loop = call.ask, asyncio.get_running_loop()
         await call.turn.aclose()
+        if most := self.dialect(ask).most_output:
+            call.output_tokens = min(call.output_tokens, most)
         expected = input_bound(ask, call.talk) // 4 + min(call.output_tokens, USUAL_OUTPUT_TOKENS)
         worst = self.worst_usd(ask, call.talk, call.output_tokens) or Decimal(0)
+        usual = self._usual_tokens(call)
+        bounds = (min(usual, max(usual // 2, 2 * call.too_short)), usual)
+        least, usually = (self.worst_usd(ask, call.talk, n) or Decimal(0) for n in bounds)
         async with AsyncExitStack() as held:
             await asyncio.sleep(call.not_before - loop.time())
             queued_at = loop.time()
             money = await held.enter_async_context(
-                self._budget.reserved(worst, item=ask.item, needed=ask.needed)
+                self._budget.reserved(
+                    worst, usual=usually, least=least, item=ask.item, needed=ask.needed
+                )
             )
+            call.affordable = self._affordable(call, money.worst)
             money.actual = Decimal(0)  # nothing is sent yet
             turn = await held.enter_async_context(AsyncExitStack())
             slot = self.pace.slot(
@@ -202,10 +244,11 @@ class Line:
         model = self.model_for(ask)
         dialect = self.dialect(ask)
         call.left_out = dialect.left_out | call.without
-        if dialect.most_output:
-            call.output_tokens = min(call.output_tokens, dialect.most_output)
         call.requests += 1
-        body = request_body(ask, model, call.talk, call.output_tokens, call.left_out)
+        body = request_body(ask, model, call.talk, call.affordable, call.left_out)
+        asks_flex = self._options.price == "flex" and not call.at_standard
+        if asks_flex:
+            body["service_tier"] = "flex"
         limits: list[Limit] = []
         bill = Bill()
         with chat_span(
@@ -214,7 +257,7 @@ class Line:
             step=ask.step,
             item=ask.item,
             attempt=call.requests,
-            max_tokens=call.output_tokens,
+            max_tokens=call.affordable,
             temperature=body.get("temperature"),
             messages=body["messages"],
         ) as span:
@@ -224,8 +267,12 @@ class Line:
                 call.request_id = response.request_id
                 describe_response(span, response.status, response.fields)
                 self._charge(bill, response, model)
+                if asks_flex:
+                    flex.refuse(response, self.host, model)
                 limits = self._heed(response, bill, sent)
                 reply = read_reply(response, self.host, model)
+                if bill.usage and not reply.truncated:
+                    self._ledger.usual.learn(model, ask.step, bill.usage.output_tokens)
                 self.pace.told(sent, model, limits)
                 self.pace.accepted(sent)
                 self.health.replied(loop.time(), model)
@@ -252,15 +299,33 @@ class Line:
         self.pace.answered(ask.step, sent.at)
         return reply
 
+    def _usual_tokens(self, call: Call) -> int:
+        """Tokens that the answer hardly exceeds."""
+        limit, model = call.output_tokens, self.model_for(call.ask)
+        usual = self._ledger.usual.output_tokens(model, call.ask.step, limit)
+        return min(limit, max(usual, 2 * call.too_short))
+
+    def _affordable(self, call: Call, usd: Decimal) -> int:
+        """Tokens that the answer may have for this money: all, unless the budget holds less."""
+
+        def costs(tokens: int) -> Decimal:
+            return self.worst_usd(call.ask, call.talk, tokens) or Decimal(0)
+
+        if self._budget.limit is None or costs(call.output_tokens) <= usd:
+            return call.output_tokens
+        return max(1, bisect_right(range(call.output_tokens), usd, key=costs) - 1)
+
     def _charge(self, bill: Bill, response: Response, model: str) -> None:
         """Take from a response what it took."""
         bill.usage = usage_of(response.fields)
-        bill.billed = response.status == 200 or bill.usage is not None
-        if bill.usage:
+        bill.usd = cost_said(response.headers, response.fields)
+        bill.billed = response.status == 200 or bill.usage is not None or bool(bill.usd)
+        if bill.usage and not bill.usd:
             named, tier = response.fields.get("model"), response.fields.get("service_tier")
             names = [named, model] if isinstance(named, str) and named != model else [model]
             prices = (self._prices.cost(name, bill.usage, tier) for name in names)
-            bill.usd = next((usd for usd in prices if usd is not None), None)
+            if bill.usd is None or any(name in self._prices.own for name in names):
+                bill.usd = next((usd for usd in prices if usd is not None), bill.usd)
 
     def _heed(self, response: Response, bill: Bill, sent: Sent) -> list[Limit]:
         """Read what a response says of the account's limits.

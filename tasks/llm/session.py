@@ -97,6 +97,12 @@ class Session:
         known = [usd for usd in worst if usd is not None]
         return max(known) if len(known) == len(worst) else None
 
+    def usual_usd(self, ask: Ask, share: Decimal = Decimal(1)) -> Decimal | None:
+        """What one request, or this share of its answer, hardly exceeds; None: price unknown."""
+        usual = [line.usual_usd(ask, share) for line in self.lines]
+        known = [usd for usd in usual if usd is not None]
+        return max(known) if len(known) == len(usual) else None
+
     @asynccontextmanager
     async def until_kept(self, ask: Ask) -> AsyncGenerator[None]:
         """Pursue a question until its answer is kept: its history and its turn end with this.

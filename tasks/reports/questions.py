@@ -192,9 +192,12 @@ async def set_aside(plan: Plan, topic: Topic) -> None:
     text = "x" * (BYTES_A_WORD * plan.options.length_words)
     asks = [draft_ask(plan, topic), summary_ask(plan, topic, text)]
     asks += [critique_ask(plan, topic, 1, text, c) for c in plan.options.critics or (None,)]
-    amount = sum((session.worst_usd(ask) or Decimal(0) for ask in asks), Decimal(0))
+    amount, least = (
+        sum((session.usual_usd(ask, share) or Decimal(0) for ask in asks), Decimal(0))
+        for share in (Decimal(1), Decimal("0.5"))
+    )
     try:
-        await session.budget.allow(topic.slug, amount)
+        await session.budget.allow(topic.slug, amount, least=least)
     except OverBudget as over:
         raise BudgetExhausted(
             f"not started: {over} for a report; raise the budget and run the same command again"

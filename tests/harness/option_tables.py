@@ -26,13 +26,13 @@ from prefect_llm_reports.flows import BranchOptions, ReportOptions, Topic, Use
 from prefect_llm_reports.flows.cli.arguments import parser
 from prefect_llm_reports.tasks.contract.branches import Branch, OutputField
 from prefect_llm_reports.tasks.contract.options import Critic, Fallback
-from prefect_llm_reports.tasks.contract.records import Price
+from prefect_llm_reports.tasks.contract.records import Price, Rates
 from tests.harness import ROOT
 
 README = ROOT / "flows/README.md"
 FLOWS = ("report_batch", "parallel_branches", "branch_batch", "report_shard")
 MODELS: tuple[type[BaseModel], ...] = (
-    *(Topic, ReportOptions, Critic, Fallback, Price),
+    *(Topic, ReportOptions, Critic, Fallback, Price, Rates),
     *(BranchOptions, Branch, OutputField, Use),
 )
 _KINDS = {

@@ -390,3 +390,39 @@ def test_a_repeated_key_is_taken_out_of_headers_and_body() -> None:
     response = fetched("", f'{{"said": "{KEY}"}}'.encode(), key=KEY)
     assert response.text == '{"said": "[key]"}'
     assert response.headers["x-request-id"] == "req-[key]"
+
+
+# Flex --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, "Resource unavailable"), (498, "capacity_exceeded")]
+)
+@pytest.mark.parametrize("when_late", ["fail", "standard"])
+def test_without_flex_capacity_in_time_a_call_ends_as_the_options_say(
+    status: int, error: str, when_late: str
+) -> None:
+    """No capacity is neither a rate limit nor an outage; standard is asked only if it may be."""
+
+    async def asked(endpoint: Endpoint) -> Answer:
+        options = {"price": "flex", "when_late": when_late, "deadline_s": 4}
+        async with one_session(endpoint, **options) as session:
+            return await answered(session, question(endpoint.base_url))
+
+    refused = faults.error(status, error)
+    with Endpoint() as endpoint:
+        endpoint.fail(refused, times=1)
+        if when_late == "standard":
+            assert asyncio.run(asked(endpoint)).attempts == 2
+        else:
+            with pytest.raises(CallError, match="no flex capacity"):
+                asyncio.run(asked(endpoint))
+        tiers = [request.body.get("service_tier") for request in endpoint.requests]
+    assert tiers == (["flex", None] if when_late == "standard" else ["flex"])
+
+
+def test_flex_gives_calls_more_time_unless_a_deadline_is_given() -> None:
+    """The deadline of flex calls is 900 s, as providers advise, or what is given."""
+    assert ReportOptions(price="flex").deadline_s == 900
+    assert ReportOptions(price="flex", deadline_s=30).deadline_s == 30
+    assert ReportOptions().deadline_s == 120

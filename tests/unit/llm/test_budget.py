@@ -250,3 +250,25 @@ def test_a_cancelled_waiter_does_not_hold_up_the_others() -> None:
         assert budget.spent == 7
 
     run(main())
+
+
+def test_when_money_is_short_a_call_holds_only_what_is_usual() -> None:
+    """A call holds its worst case if that fits, else what is usual, and less is refused."""
+
+    async def main() -> None:
+        budget = Budget(Decimal(10))
+        held = list[Decimal]()
+
+        async def one(actual: int) -> None:
+            async with budget.reserved(Decimal(8), usual=Decimal(2)) as money:
+                held.append(money.worst)
+                await settled()
+                money.actual = Decimal(actual)
+
+        await asyncio.gather(one(7), one(2))
+        assert (held, budget.spent) == ([8, 2], 9)
+        with pytest.raises(OverBudget) as refused:
+            await one(1)
+        assert refused.value.wanted == 2
+
+    run(main())

@@ -79,6 +79,7 @@ CHANGED_OUT_OF_KEY: dict[str, Any] = {
     "item": "j",
     "needed": False,
     "accept": CRITIQUE.accept,
+    "bounded_schema": CRITIQUE.bounded,
 }
 
 
@@ -137,6 +138,9 @@ CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "approval_days": (2, set()),
     "pages_url": ("https://reports.example.com", set()),
     "fallbacks": ([{"model": "n"}], set()),
+    "patience_s": (5, set()),
+    "price": ("flex", set()),
+    "when_late": ("standard", set()),
     "shards": (3, set()),
     "shard_deployment": ("report-shard/elsewhere", set()),
 }
