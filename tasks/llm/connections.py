@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import httpx2
@@ -142,9 +142,9 @@ class _Watch:
         """
         self.end()
         try:
-            self._socket = connection.dup()
-            self._acked = _acked(self._socket)
-            return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+            self._socket = watched = cast("socket.socket", connection.dup())
+            self._acked = _acked(watched)
+            return watched.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
@@ -191,7 +191,7 @@ class _Connector(aiohttp.TCPConnector):
     """Hands out connections, but none that the server has closed meanwhile."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings)  # pyright: ignore[reportUnknownMemberType]
         self._used: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def connect(self, *request: Any, **more: Any) -> Any:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from prefect_llm_reports.tasks.contract.records import OFFLINE, Price, Usage
 
@@ -171,7 +171,9 @@ def _calculated(
     endpoint: str | None = None,
     provider: str | None = None,
 ) -> tuple[Decimal | None, bool]:
-    import genai_prices  # large data: only when a real endpoint is used
+    import genai_prices as prices  # large data: only when a real endpoint is used
+
+    genai_prices: Any = prices  # its overloads exclude each other's arguments
 
     context = {"processing": "batch"} if tier == "batch" else {"service_tier": tier or ""}
     sent, cached, written, output = counts

@@ -7,7 +7,7 @@ Not here: the shapes of bodies (`llm.error_bodies`), parameters and limits that 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from prefect_llm_reports.tasks.contract.errors import (
     CallError,
@@ -84,7 +84,7 @@ def hidden_status(response: Response) -> int:
     """The status that an error inside a 200 stands for; 0: it is no error."""
     fields = response.fields
     choices: Any = fields.get("choices")
-    first: Any = choices[0] if isinstance(choices, list) and choices else None
+    first = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
     inside = as_object(first).get("error")
     if inside is None and choices:
         return 0

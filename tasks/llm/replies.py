@@ -136,7 +136,14 @@ def _completion(response: Response, host: str, model: str) -> Reply:
     return _reply(response, model, text, elsewhere=elsewhere)
 
 
-def _reply(response: Response, model: str, text: str, **more: Any) -> Reply:
+def _reply(
+    response: Response,
+    model: str,
+    text: str,
+    *,
+    truncated: bool = False,
+    elsewhere: tuple[str, ...] = (),
+) -> Reply:
     created, named = response.fields.get("created"), response.fields.get("model")
     usage = usage_of(response.fields)
     return Reply(
@@ -145,7 +152,8 @@ def _reply(response: Response, model: str, text: str, **more: Any) -> Reply:
         created=created if type(created) is int and created > 0 else 0,
         request_id=response.request_id,
         output_tokens=usage.output_tokens if usage else None,
-        **{"truncated": False, **more},
+        truncated=truncated,
+        elsewhere=elsewhere,
     )
 
 
@@ -188,8 +196,9 @@ def _refused_part(content: Any) -> str:
 
 def _elsewhere(message: dict[str, Any]) -> tuple[str, ...]:
     """Texts in which servers hide a structured answer: reasoning, and arguments of a tool call."""
-    calls: Any = message.get("tool_calls")
-    functions = [as_object(c).get("function") for c in calls] if isinstance(calls, list) else []
+    called: Any = message.get("tool_calls")
+    calls = cast("list[Any]", called) if isinstance(called, list) else []
+    functions = [as_object(call).get("function") for call in calls]
     arguments = [as_object(f).get("arguments") for f in (*functions, message.get("function_call"))]
     reasoning = [message.get("reasoning_content"), message.get("reasoning"), message.get("parsed")]
     found = [json.dumps(x) if isinstance(x, dict) else x for x in (*arguments, *reasoning)]

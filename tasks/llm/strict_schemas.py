@@ -93,7 +93,8 @@ def with_enums(schema: Json) -> Json:
                 made[word] = {name: node(part) for name, part in value.items()}
             elif word not in _IN_WORDS:
                 made[word] = node(value) if word in ("items", "anyOf") else value
-        low, high = given.get("minimum"), given.get("maximum")
+        low: Any = given.get("minimum")
+        high: Any = given.get("maximum")
         whole = given.get("type") == "integer" and isinstance(low, int) and isinstance(high, int)
         if whole and 0 <= high - low < MOST_NUMBERS and "enum" not in made:
             made["enum"] = [*range(low, high + 1)]
