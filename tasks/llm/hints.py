@@ -264,9 +264,3 @@ def _number(said: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value >= 0 else None
-
-
-def used_up_s(headers: Mapping[str, str], now: datetime | None = None) -> float:
-    """Seconds until every used-up limit is whole again; 0: none is used up, or none says when."""
-    waits = [limit.reset_s or 0.0 for limit in limits_of(headers, now) if limit.remaining == 0]
-    return max(waits, default=0.0)

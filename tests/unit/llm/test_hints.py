@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
 
-from prefect_llm_reports.tasks.llm.hints import Limit, limits_of, retry_after_s, used_up_s
+from prefect_llm_reports.tasks.llm.hints import Limit, limits_of, retry_after_s
 
 NOW = datetime(2025, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def used_up_s(headers: Mapping[str, str]) -> float:
+    """Seconds until every used-up limit is whole again; 0: none is used up, or none says when."""
+    return max(
+        (limit.reset_s or 0.0 for limit in limits_of(headers) if not limit.remaining), default=0.0
+    )
 
 
 @pytest.mark.parametrize(
