@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefect_llm_reports.tasks.answers.records import sealed
 from prefect_llm_reports.tasks.answers.store import AnswerStore
-from tests.unit.answers.test_store import answer, ask, file_of, results
+from tests.boundary.answers.test_store import answer, ask, file_of, results
 
 
 def test_a_thousand_kept_answers_are_read_in_seconds(tmp_path: Path) -> None:
