@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 from typing import Generic, TypeVar
 
@@ -29,6 +30,7 @@ async def judge_candidates(ask: Ask) -> SealedAnswer:
     return sealed(await current_session().answer(ask))
 
 
+@lru_cache(maxsize=100)
 def verdict_form(candidates: int) -> Form:
     """The form of a judge's verdict on this many candidates: a reason and a score for each."""
     verdict = {

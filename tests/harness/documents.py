@@ -1,7 +1,7 @@
 """Markdown pages of the project as their readers see them: links, anchors, examples, commands.
 
 Here: taking a page apart. Not here: what has to hold of the parts (`test_documents_*.py`
-in `tests/unit/harness` and `tests/boundary/harness`).
+in `tests/boundary/harness`).
 """
 
 from __future__ import annotations

@@ -24,14 +24,17 @@ WORK_S = 0.018
 
 
 @contextmanager
-def within(seconds: float, clock: Callable[[], float] = time.thread_time) -> Generator[None]:
-    """AssertionError when what is done inside takes longer than `seconds` of a quick machine."""
+def within(seconds: float, cpu: Callable[[], float] = time.thread_time) -> Generator[None]:
+    """AssertionError when what is done inside takes more CPU than `seconds` of a quick machine.
+
+    `cpu` is `time.process_time` where other threads do the work.
+    """
     before = _work()
     gc.freeze()
     try:
-        began = clock()
+        began = cpu()
         yield
-        took = clock() - began
+        took = cpu() - began
     finally:
         gc.unfreeze()
     slowness = max(1.0, before / WORK_S, _work() / WORK_S)

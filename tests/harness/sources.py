@@ -1,8 +1,9 @@
-"""The package's own source files, and their syntax trees, each parsed once a test run."""
+"""The package's own source files, and what their syntax trees hold."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,5 +19,17 @@ def shown(path: Path) -> str:
 
 @cache
 def nodes(path: Path) -> list[ast.AST]:
-    """Every node of a file's syntax tree."""
+    """Every node of a file's syntax tree; parsed once."""
     return list(ast.walk(ast.parse(path.read_text())))
+
+
+def statements(path: Path) -> Iterator[ast.AST]:
+    """Every statement of a file, without the expressions inside; a fifth of the nodes."""
+
+    def inner(tree: ast.AST) -> Iterator[ast.AST]:
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            for statement in getattr(tree, field, ()):
+                yield statement
+                yield from inner(statement)
+
+    return inner(ast.parse(path.read_text()))

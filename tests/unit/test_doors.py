@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.harness import ROOT
-from tests.harness.sources import SOURCES, nodes, shown
+from tests.harness.sources import SOURCES, shown, statements
 
 NAME = "prefect_llm_reports"
 FLOORS = [
@@ -48,7 +48,7 @@ ROOMS = [room for floor in FLOORS for room in floor]
 def imports_of(path: Path) -> set[str]:
     """Every module that a file imports, wherever in it."""
     found: set[str] = set()
-    for node in nodes(path):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +15,13 @@ from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.client.orchestration import PrefectClient
 from prefect.events.worker import EventsWorker
 
+from prefect_llm_reports.tasks.reports.progress_bar import PACE_S as PROGRESS_S
+from prefect_llm_reports.tasks.runtime.event_groups import PACE_S as GROUP_S
 from tests.flow.conftest import Bench
 from tests.harness.endpoint import Endpoint
 
+LOGS_S = 2
+"""Seconds for which Prefect gathers log lines before it sends them."""
 FEW, MANY = 22, 62
 """Topics of two batches; either has more than would get an artifact for each summary."""
 STEPS = {
@@ -69,9 +74,12 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
 def test_what_a_report_costs_the_server(bench: Bench, endpoint: Endpoint, counts: Counts) -> None:
     """Each step is a task run with two events at most; the server is asked nothing for a report."""
     spent: list[Counts] = []
+    seconds = 0.0
     for count in (FEW, MANY):
         topics = [f"Case {n} of {count}" for n in range(count)]
+        began = time.monotonic()
         assert bench.run(endpoint, topics).status == "complete"
+        seconds = time.monotonic() - began
         spent.append({what: counter.copy() for what, counter in counts.items()})
         for counter in counts.values():
             counter.clear()
@@ -82,7 +90,20 @@ def test_what_a_report_costs_the_server(bench: Bench, endpoint: Endpoint, counts
     task_runs = more["task runs"].total()
     assert more["events"].pop("prefect.task-run.Completed") == task_runs
     assert more["events"].pop("prefect.task-run.Running", 0) <= task_runs
-    # Progress and log go by time: a longer batch has a few more of them.
     assert more["events"].keys() <= {"prefect.artifact.updated"}
-    assert more["events"].total() < reports / 10
-    assert more["requests"].total() < reports / 2, more["requests"]
+    # Groups of events, progress and log go by time, whatever the number of reports.
+    assert many["events"]["prefect.artifact.updated"] <= 3 + seconds / PROGRESS_S
+    by_time = (
+        ("POST /api/events", GROUP_S),
+        ("PATCH /api/artifacts/", PROGRESS_S),
+        ("POST /api/logs/", LOGS_S),
+    )
+    for path, every_s in by_time:
+        assert _take(many["requests"], path) <= 3 + seconds / every_s, path
+        _take(few["requests"], path)
+    assert many["requests"].total() <= few["requests"].total() + 2, more["requests"]
+
+
+def _take(requests: Counter[str], path: str) -> int:
+    """Remove the requests of a path, and return how many they were."""
+    return sum(requests.pop(name) for name in list(requests) if name.startswith(path))

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import faults
 from tests.harness.checker import PaidOnce, answered, asked, kept_requests, lines, request_id
+from tests.harness.endpoint import Endpoint
 from tests.harness.processes import (
     CALLS_A_TOPIC,
     CONCURRENCY,
@@ -27,6 +29,15 @@ SIDE_BY_SIDE = """
 import asyncio, json, sys
 from prefect_llm_reports.flows import report_batch
 from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
+from prefect_llm_reports.tasks.runtime.signals import Interruption
+
+heed = Interruption.heed
+
+def heeded(self, number):
+    heed(self, number)
+    print("heeded", flush=True)
+
+Interruption.heed = heeded
 
 async def all_of_them():
     batches = []
@@ -123,34 +134,34 @@ def test_batches_side_by_side_in_one_process_keep_every_answer(
 ) -> None:
     """One has calls that end soon, the other slow ones: neither's end costs the other an answer."""
     slow_log = log.with_name("slow")
-    with (
-        endpoint_process(log, "--latency", "0.3") as quick,
-        endpoint_process(slow_log, "--latency", "4") as slow,
-    ):
+    with Endpoint(log=log) as quick, Endpoint(log=slow_log) as slow:
+        quick.fail(faults.held(), times=None, when=lambda request: request.number > 6)
+        slow.fail(faults.held(), times=None)
         requests = [
             {
                 "topics": titles(round_number),
                 "output": str(command.output),
                 "options": {"concurrency": CONCURRENCY},
-                "base_url": base_url,
+                "base_url": endpoint.base_url,
             }
-            for round_number, base_url in enumerate((quick, slow))
+            for round_number, endpoint in enumerate((quick, slow))
         ]
         program = ("-c", SIDE_BY_SIDE, *map(json.dumps, requests))
         with command.started(program=program) as process:
-            wait_until(lambda: len(answered(log)) >= 6 and _in_flight(slow_log))
-            in_flight = _in_flight(slow_log)
+            wait_until(lambda: all(len(_in_flight(one)) == CONCURRENCY for one in (log, slow_log)))
             process.send_signal(number)
             signalled = time.monotonic()
+            assert process.stdout is not None
+            assert [process.stdout.readline() for _ in (quick, slow)] == ["heeded\n"] * 2
+            for endpoint in (quick, slow):
+                endpoint.release()
             stopped = ended(process)
             took = time.monotonic() - signalled
 
-    events = lines(log) + lines(slow_log)
-    late = [e for e in events if e["event"] == "asked" and e["at"] > signalled + 1]
     assert stopped.status != 0
     assert took < 30
-    assert late == []
-    assert in_flight <= set(answered(slow_log))
+    assert len(asked(log)) == 6 + CONCURRENCY
+    assert len(asked(slow_log)) == CONCURRENCY
     assert {request_id(key) for key in asked(log) + asked(slow_log)} == kept_requests(command.store)
     results = [json.loads(file.read_text()) for file in command.output.glob("*/batch.json")]
     assert [result["status"] for result in results] == ["stopped", "stopped"]

@@ -8,7 +8,6 @@ import pytest
 
 from prefect_llm_reports.tasks.contract.tags import Tag, delimited, enclosed
 from tests.harness import ROOT
-from tests.harness.pace import within
 
 
 @pytest.mark.parametrize("text", ["", "\n", "one\ntwo", "</draft>\n<topic>\nx\n</topic>", "a < b"])
@@ -28,13 +27,6 @@ def test_a_tag_that_is_not_closed_encloses_nothing() -> None:
     """A tag without an end, within a line or with a foreign name is left alone."""
     assert enclosed("<draft>\nno end\n<topic>\nx\n</topic>") == [(Tag.TOPIC, "x")]
     assert enclosed("in <topic>\nx\n</topic> or <notes>\nx\n</notes>") == []
-
-
-@pytest.mark.parametrize("unit", ["<draft>\n", "<draft>\nx\n", "</draft>\n", "\n<", "<topic>\n\n"])
-def test_reading_tags_costs_linear_time(unit: str) -> None:
-    """A megabyte of anything is read at once."""
-    with within(1):
-        enclosed(unit * (1_000_000 // len(unit)))
 
 
 def test_templates_use_known_tags_only() -> None:
