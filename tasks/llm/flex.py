@@ -23,7 +23,7 @@ def refuse(response: Response, host: str, model: str) -> None:
         NoFlexCapacity: There is none now.
         NoFlex: There is none at all for this model at this endpoint.
     """
-    body = ErrorBody.of(response.json)
+    body = ErrorBody.of(response)
     said = " ".join((body.code, body.kind, body.message, body.parameter))
     if response.status == 498 or (response.status == 429 and _NO_CAPACITY.search(said)):
         raise NoFlexCapacity(

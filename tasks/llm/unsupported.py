@@ -108,6 +108,11 @@ class TooLarge(CallRejected):
     prompt: int | None = None
     output: int | None = None
 
+    @property
+    def kind(self) -> str:
+        """In results it is a rejection like any other."""
+        return "call_rejected"
+
 
 def unsupported(status: int, body: ErrorBody, rejected: CallRejected) -> Unsupported | None:
     """The part that the endpoint does not take; None: nothing speaks for one.

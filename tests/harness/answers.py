@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from prefect_llm_reports.tasks.contract.tags import Tag, enclosed
@@ -21,6 +22,7 @@ from prefect_llm_reports.tasks.contract.tags import Tag, enclosed
 CREATED = 1_750_000_000
 _TELLING = {Tag.TOPIC, Tag.DRAFT, Tag.CRITIQUE, Tag.REPORT}
 _REVISION = re.compile(r"^Revision: (\d+)\s*$", re.MULTILINE)
+_SCHEMA_FOLLOWS = "fit this JSON Schema:"
 _HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 _SENTENCES = (
     "Costs fall as the supply chain matures and the tooling settles.",
@@ -151,8 +153,16 @@ def _blocks(text: str) -> dict[str, str]:
 
 
 def _format(body: Any) -> dict[str, Any]:
+    """The form that is asked for, as `response_format` has it or as a schema in words."""
     wanted = body.get("response_format") if isinstance(body, dict) else None
-    return wanted if isinstance(wanted, dict) else {}
+    if isinstance(wanted, dict):
+        return wanted
+    for text in _texts(body):
+        _, found, schema = text.partition(_SCHEMA_FOLLOWS)
+        if found:
+            with suppress(ValueError):
+                return {"schema": json.JSONDecoder().raw_decode(schema.lstrip())[0]}
+    return {}
 
 
 def _step(wanted: dict[str, Any], tags: Any) -> str:
@@ -160,7 +170,7 @@ def _step(wanted: dict[str, Any], tags: Any) -> str:
         named = wanted.get("json_schema")
         name = named.get("name") if isinstance(named, dict) else None
         return "critique" if name == "critique" else "other"
-    if wanted.get("type") == "json_object":  # JSON mode: the schema's name is not sent
+    if wanted:  # JSON mode or a schema in words: its name is not sent
         return "critique" if "draft" in tags and "critique" not in tags else "other"
     if {"draft", "critique"} <= tags:
         return "revise"
@@ -195,11 +205,11 @@ def _text(
         case "summary":
             return f"In brief, {title} is promising. {_SENTENCES[0]}\n\n{_SENTENCES[4]}"
         case _:
-            schema = _format(asked).get("json_schema")
-            if isinstance(schema, dict):
-                shape = schema.get("schema", {})
+            wanted = _format(asked)
+            schema = wanted.get("json_schema", wanted)
+            if isinstance(schema, dict) and isinstance(shape := schema.get("schema"), dict):
                 return json.dumps(instance(shape, shape, "answer", digest[:8]))
-            if _format(asked):
+            if wanted:
                 return json.dumps({"answer": f"An answer ({digest[:8]})."})
             return f"An answer ({digest[:8]})."
 

@@ -19,6 +19,7 @@ from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
 from tests.flow.conftest import Bench
 from tests.harness import faults
 from tests.harness.endpoint import Endpoint, Reply, Request
+from tests.harness.pace import PATIENCE_S
 
 KEY = "sk-canary-4f1c9a7e2b"
 FAULTY, OTHER, THIRD = "Tidal power", "Heat pumps", "Rust"
@@ -40,7 +41,7 @@ def run(bench: Bench, endpoint: Endpoint, *topics: str, **options: Any) -> Batch
     began = time.monotonic()
     options.setdefault("deadline_s", DEADLINE_S)
     result = bench.run(endpoint, list(topics), key=KEY, options=options)
-    assert time.monotonic() - began < options["deadline_s"] + 10
+    assert time.monotonic() - began < options["deadline_s"] + PATIENCE_S
     return result
 
 
@@ -55,7 +56,7 @@ def error_of(result: BatchResult, topic: str, endpoint: Endpoint) -> ErrorReport
     said = result.model_dump_json()
     assert KEY not in said
     for request in endpoint.requests:
-        for message in request.body["messages"]:
+        for message in (request.body or {}).get("messages", []):
             assert message["content"] not in error.message
     assert len(error.message) < 600
     return error
@@ -196,7 +197,8 @@ ITEM: dict[str, Row] = {
 }
 
 
-@pytest.mark.parametrize("names", [[*ITEM][:7], [*ITEM][7:9], [*ITEM][9:]])
+# A limit that one refusal names holds for the model, so "cut twice" is asked of another endpoint.
+@pytest.mark.parametrize("names", [[*ITEM][:4], [*ITEM][4:7], [*ITEM][7:9], [*ITEM][9:]])
 def test_a_fault_that_no_repeat_cures_costs_one_report(
     bench: Bench, one_round: Endpoint, names: list[str]
 ) -> None:
@@ -218,7 +220,7 @@ def test_a_fault_that_no_repeat_cures_costs_one_report(
         for words in row.said:
             assert words in error.message
     if deadline_s < DEADLINE_S:
-        assert result.duration_s < 2 * deadline_s + 2  # each is asked once more
+        assert result.duration_s < 2 * deadline_s + PATIENCE_S  # each is asked once more
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000  # KiB
     assert "max_completion_tokens" in one_round.requests[-1].body
     finish(bench, one_round, *topics.values(), OTHER, calls=2 * len(names))
