@@ -40,7 +40,7 @@ class Call:
         ask: The question.
         output_tokens: Tokens that the answer may have.
         talk: Messages after the question's own: an unusable answer and its problem.
-        reasks: Times that the model was told why its answer is unusable.
+        reasks: Times that the model was asked again with the reason why its answer is unusable.
         failures: Failed attempts at the present endpoint that another attempt may mend.
         suspicious: Something that does not look like an endpoint has answered once.
         again: The next request repeats one that failed.

@@ -174,7 +174,7 @@ class Line:
             return reply
 
     async def _request(self, call: Call, money: Reservation, expected: int) -> Reply:
-        """Send one HTTP request and book what it took, whatever comes of it."""
+        """Send one HTTP request, and book its tokens whether it succeeds or fails."""
         ask, loop = call.ask, asyncio.get_running_loop()
         model = self.model_for(ask)
         call.left_out = self.dialect.left_out

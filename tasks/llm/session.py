@@ -49,7 +49,7 @@ MAX_ATTEMPTS = 3
 """Failed attempts at one endpoint after which a call fails."""
 
 MAX_REASKS = 2
-"""Times that the model is told why its answer is unusable."""
+"""Times that the model is asked again with the reason why its answer is unusable."""
 
 SHOWN_AGAIN = 20_000
 """Characters of an unusable answer that the model is shown again."""
