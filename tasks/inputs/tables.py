@@ -1,7 +1,7 @@
 """Rows of cells from CSV, and the columns that they belong to.
 
-Here: how cells are told apart, so what else separates them in spreadsheets' exports has its place
-here. Not here: which columns there may be (`topics`, `queries`).
+Here: what separates cells and rows in the files that spreadsheets export. Not here: the columns
+that a file may have (`topics`, `queries`).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Call:
         at_standard: There was no flex capacity in time; it is asked at the standard price.
         too_short: An answer was cut at this number of tokens, which the budget had set; 0: none.
         talk: Messages after the question's own: an unusable answer and its problem.
-        reasks: Times that the model was told why its answer is unusable.
+        reasks: Times that the model was asked again with the reason why its answer is unusable.
         failures: Failed attempts at the present endpoint that another attempt may mend.
         timeouts: Requests that got no answer although others did, or although nothing else ran.
         queued: The last request got no answer in time because it waited behind others.

@@ -18,7 +18,7 @@ from prefect_llm_reports.tasks.llm.repeats import AGAIN
 from prefect_llm_reports.tasks.llm.replies import Reply
 
 MAX_REASKS = 2
-"""Times that the model is told why its answer is unusable."""
+"""Times that the model is asked again with the reason why its answer is unusable."""
 
 SHOWN_AGAIN = 20_000
 """Characters of an unusable answer that the model is shown again."""

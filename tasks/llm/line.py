@@ -239,7 +239,7 @@ class Line:
             return reply
 
     async def _request(self, call: Call, money: Reservation, sent: Sent) -> Reply:
-        """Send one HTTP request and book what it took, whatever comes of it."""
+        """Send one HTTP request, and book its tokens whether it succeeds or fails."""
         ask, loop = call.ask, asyncio.get_running_loop()
         model = self.model_for(ask)
         dialect = self.dialect(ask)

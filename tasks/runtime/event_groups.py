@@ -43,10 +43,10 @@ class NoGroups(Exception):
 
 
 def log_that_prefect_sends(why: BaseException) -> None:
-    """Log that Prefect's own sender serves; as a warning where nobody foresaw the reason."""
-    foreseen = isinstance(why, NoGroups | httpx.HTTPError | asyncio.CancelledError)
+    """Log that Prefect's own sender serves; as a warning where the reason is unexpected."""
+    expected = isinstance(why, NoGroups | httpx.HTTPError | asyncio.CancelledError)
     logger.log(
-        logging.INFO if foreseen else logging.WARNING,
+        logging.INFO if expected else logging.WARNING,
         "Prefect's own sender sends the events of task runs, one by one (%s: %s); the end of a"
         " large run takes longer",
         type(why).__name__,

@@ -21,7 +21,7 @@ from tests.unit.llm.test_budget import run
 def test_random_reports_never_exceed_the_limit_and_all_return(
     seed: int, limit: int, reports: int
 ) -> None:
-    """Whatever calls cost and whoever is cancelled: never above the limit, and everyone returns."""
+    """With any costs and cancellations, spending stays below the limit and every call returns."""
     rnd = random.Random(seed)
 
     async def main() -> None:

@@ -205,7 +205,7 @@ def test_one_thing_wrong_in_a_report_is_one_finding(
 def test_one_thing_wrong_in_a_run_is_found(
     run: Path, change: Callable[[Path], object], expected: set[tuple[str, str]]
 ) -> None:
-    """A run without its pages, its list or its end is told from a good one."""
+    """A run without its pages, its list or its end is not taken for a good one."""
     change(run)
     assert expected <= found(run)
     assert {kind for kind, _ in found(run)} <= {kind for kind, _ in expected} | {"altered"}

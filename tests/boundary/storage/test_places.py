@@ -316,7 +316,7 @@ def test_a_writer_that_died_no_longer_claims_what_it_staged(tmp_path: Path) -> N
 
 
 def test_publishing_says_whose_files_are_there(tmp_path: Path) -> None:
-    """The first to publish a folder is told that its files are there, the second that not."""
+    """Publishing a folder returns True for the first writer, and False for the second."""
     place = LocalPlace(tmp_path)
     assert place.publish("report", FILES, "manifest.json") is True
     assert place.publish("report", {"manifest.json": b"other"}, "manifest.json") is False

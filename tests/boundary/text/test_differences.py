@@ -111,6 +111,6 @@ def _hostile() -> dict[str, tuple[str, str]]:
 
 
 def test_texts_that_are_too_long_are_not_compared() -> None:
-    """Beyond the bound nothing is computed, and the caller is told."""
+    """Beyond the bound nothing is computed, and the result says so."""
     assert differences("x" * (MAX_CHARS + 1), "x") is None
     assert differences("x", "x\n\n" * 5_000) is None

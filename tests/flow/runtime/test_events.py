@@ -52,7 +52,7 @@ async def loud_step() -> None:
 
 
 class Server:
-    """What the Prefect server is told, and how it answers.
+    """The events that the Prefect server gets, and its answers.
 
     Attributes:
         groups: The events of each request.
@@ -109,7 +109,7 @@ async def steps(count: int) -> list[State[Any]]:
 
 @flow
 async def stepping(count: int) -> list[State[Any]]:
-    """A flow of task runs that are told in groups; their final states."""
+    """A flow whose task runs' events are sent in groups; their final states."""
     async with grouped_events():
         return await steps(count)
 
@@ -154,7 +154,7 @@ async def known(ids: list[Any]) -> list[TaskRun]:
 
 
 def test_what_lasts_is_told_when_it_begins(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task run that the server was told of ends with an event that follows the first."""
+    """A task run whose start was reported ends with an event that follows the first."""
     monkeypatch.setattr(event_groups, "PACE_S", 0.05)
 
     @flow
@@ -185,7 +185,7 @@ def test_a_failed_try_is_told_however_short(server: Server) -> None:
 def test_an_event_names_what_prefects_own_sender_names(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same resources in the same order, whoever tells."""
+    """Both senders name the same resources in the same order."""
     handled: list[Event] = []
     handle = EventsWorker.attach_related_resources_from_context
 
@@ -264,7 +264,7 @@ def test_two_runs_in_a_process_tell_each_their_own(server: Server) -> None:
 
 
 def test_what_fails_inside_is_told_and_leaves_nothing_behind(server: Server) -> None:
-    """An error ends the grouping, and what was gathered is told."""
+    """An error ends the grouping, and the gathered events are sent."""
 
     @flow
     async def failing() -> None:

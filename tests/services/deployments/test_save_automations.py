@@ -1,6 +1,6 @@
 """The automations of deployments/save_automations.py, with a real server, workers and a receiver.
 
-Silent runs are found, crashed runs begin again elsewhere and a few times only, somebody is told.
+Silent runs are detected; crashed runs restart elsewhere, a few times only; a notification is sent.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def test_a_run_whose_worker_and_process_are_killed_is_finished_by_another_worker
 def test_failures_and_budget_stops_are_told_in_their_own_words(
     command: CommandLine, receiver: Receiver
 ) -> None:
-    """A run out of budget and one that stops are told by state and message."""
+    """A run out of budget and one that stops are notified with state and message."""
     prices = {"gpt-5-mini": {"input": 1, "output": 1}}
     with worker(command, "third"):
         poor = start(command, "worked", budget_usd="0.000001", refresh=True, prices=prices)
@@ -214,7 +214,7 @@ def test_a_run_that_no_worker_takes_is_told_as_late(
 def test_a_run_that_crashes_again_and_again_stays_crashed(
     command: CommandLine, receiver: Receiver
 ) -> None:
-    """With one restart, the second crash is told and is the last."""
+    """With one restart, the second crash is notified and is the last."""
     doomed, later = start(command, "idle"), start(command, "idle")
     crash(doomed)
     wait_until(lambda: state_of(doomed) == "AwaitingRetry", every=0.2)

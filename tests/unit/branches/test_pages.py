@@ -57,7 +57,7 @@ def test_a_page_of_branches_tells_outputs_ranking_and_votes() -> None:
 
 
 def test_the_page_of_a_branch_run_adds_up() -> None:
-    """Inputs, those complete, cost and failures are told; an unknown cost is not nothing."""
+    """The page shows inputs, complete ones, cost and failures; an unknown cost is not zero."""
     page = branch_run_page(
         BranchBatchResult(
             run_id="20261122T120000Z-a1",

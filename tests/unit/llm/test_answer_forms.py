@@ -234,7 +234,7 @@ def test_fields_of_a_form_become_a_schema() -> None:
     ],
 )
 def test_one_form_fits_another_when_all_its_values_do(source: Any, wanted: Any, fits: bool) -> None:
-    """Types, choices, lists and objects are compared; a misfit is told in words."""
+    """Types, choices, lists and objects are compared; a message describes each misfit."""
     found = misfits(source, source, wanted, wanted, "x")
     assert (not found) == fits
     assert all("x" in problem for problem in found)

@@ -159,7 +159,7 @@ def test_money_given_back_by_a_finished_report_serves_those_who_wait() -> None:
 
 
 def test_calls_that_only_improve_are_refused_before_those_that_are_needed() -> None:
-    """When money is short, an optional call is refused before a needed one, whoever came first."""
+    """When money is short, an optional call is refused before a needed one, in either order."""
 
     async def main() -> None:
         budget = Budget(Decimal(10))
@@ -235,7 +235,7 @@ def test_cancellation_gives_everything_back(kind: str, moment: str) -> None:
 
 
 def test_a_cancelled_waiter_does_not_hold_up_the_others() -> None:
-    """When the one who could have given something back is cancelled, the others are told."""
+    """When the call that could have returned money is cancelled, the waiting calls are woken."""
 
     async def main() -> None:
         budget = Budget(Decimal(10))

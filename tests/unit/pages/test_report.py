@@ -601,7 +601,7 @@ def test_an_unknown_cost_is_never_zero() -> None:
 
 
 def test_runs_are_listed_newest_first() -> None:
-    """The newest run leads, also when its start is told by its name only."""
+    """The newest run leads, also when only its name tells its start."""
     day = datetime(2026, 11, 20, 8, tzinfo=UTC)
     page = runs_page(
         [

@@ -10,7 +10,7 @@ from prefect_llm_reports.tasks.reports.throttle import Throttle
 
 
 class Clock:
-    """A monotonic clock that moves when it is told."""
+    """A monotonic clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0

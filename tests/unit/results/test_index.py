@@ -75,7 +75,7 @@ def test_a_complete_run_is_read_once(place: Recording) -> None:
 
 
 def test_what_changed_is_told_anew(place: Recording) -> None:
-    """Runs are told as they are now: one that was mended, the one that changed, a deleted one."""
+    """The list shows runs as they are now: one mended, one changed, one deleted."""
     add_run(place.folder, "20261102T000000Z-2", "complete", "published", "published")
     add_run(place.folder, "20261101T000000Z-1", "complete", "published")
     [_, second, first] = run_entries(place, "20261101T000000Z-1")

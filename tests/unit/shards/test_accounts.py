@@ -42,9 +42,9 @@ def test_those_who_hold_the_ledger_see_every_new_sum() -> None:
 
 
 def test_the_first_fatal_error_of_a_shard_stops_the_batch() -> None:
-    """A shard that was told to end is no reason to stop; the first reason is kept."""
+    """A shard that ended on request is no reason to stop; the first reason is kept."""
     accounts = ShardAccounts(4)
-    accounts.add_up([record(1, stopped=Interrupted("told to end").report())])
+    accounts.add_up([record(1, stopped=Interrupted("ended on request").report())])
     assert accounts.stopped is None
     rejected = ErrorReport(kind="key_rejected", message="key rejected", step="draft")
     accounts.add_up([record(1), record(2, stopped=rejected)])

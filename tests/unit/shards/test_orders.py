@@ -157,7 +157,7 @@ def test_what_is_no_order_or_no_record_is_told_or_passed_over(tmp_path: Path) ->
 
 @pytest.mark.parametrize("run_id", ["../elsewhere", "a/b", "", ".hidden", "x" * 101])
 def test_an_order_is_looked_for_in_a_runs_directory_only(tmp_path: Path, run_id: str) -> None:
-    """Whoever starts a shard by hand cannot make it read elsewhere."""
+    """A shard that is started by hand cannot be made to read elsewhere."""
     with pytest.raises(BadInput, match="not the name of a run's directory"):
         Desk(LocalPlace(tmp_path), run_id)
 

@@ -50,7 +50,7 @@ def earlier(text: str = OLD) -> Earlier:
 
 
 def test_sections_are_matched_by_heading() -> None:
-    """Added, dropped, rewritten and unchanged sections are told apart by their headings."""
+    """Headings tell added, dropped, rewritten and unchanged sections apart."""
     new = OLD.replace("ten", "twelve").replace("### Sihwa\n\nBuilt in 2011.", "## Grid\n\nWeak.")
     changes = compared(earlier(), new)
     assert [s.title for s in changes.added] == ["Grid"]
@@ -91,7 +91,7 @@ def test_the_first_report_says_that_there_was_none() -> None:
 
 
 def test_a_new_heading_over_the_same_text_is_a_rewriting() -> None:
-    """A renamed section is neither dropped nor added, and its old name is told."""
+    """A renamed section is neither dropped nor added, and its old name is shown."""
     changes = compared(earlier(), OLD.replace("## Costs", "## What it costs"))
     assert changes.count.model_dump(include={"added", "dropped", "rewritten"}) == {
         "added": 0,
