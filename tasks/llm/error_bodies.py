@@ -16,6 +16,8 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", re.IGNOREC
 _TAG = re.compile(r"<[^<>]*>")
 _MESSAGES = ("message", "msg", "detail", "details", "description", "error_description", "reason")
 _CODES = ("code", "error_code", "errorCode", "status")
+_COUNTS = ("n_prompt_tokens", "n_ctx", "max_model_len", "max_context_length", "context_length")
+"""Fields in which servers give numbers of tokens, beside their message."""
 MOST = 4_000
 """Characters of a message that are looked at."""
 
@@ -68,7 +70,10 @@ def _read(found: Any, depth: int) -> tuple[str, str, str, str, int]:
     outer = _fields(fields, depth)
     if inner is None or depth >= 4:
         return outer
-    return _joined([_read(inner, depth + 1), outer])
+    read = _read(inner, depth + 1)
+    if isinstance(inner, str) and outer[2] and outer[2] != read[2]:
+        read = ("", "", f"{read[2]}: {outer[2]}", "", 0)
+    return _joined([read, outer])
 
 
 def _fields(fields: dict[str, Any], depth: int) -> tuple[str, str, str, str, int]:
@@ -90,6 +95,9 @@ def _fields(fields: dict[str, Any], depth: int) -> tuple[str, str, str, str, int
     raw = as_object(fields.get("metadata")).get("raw")
     if isinstance(raw, str) and raw.strip():
         message = f"{message} {_plain(raw)}".strip()
+    counts = [f"{n} = {fields[n]}" for n in _COUNTS if isinstance(fields.get(n), int)]
+    if counts:
+        message = f"{message} ({', '.join(counts)})".strip()
     status = next((n for n in numbers if 400 <= n < 600), 0)
     own = (
         next(iter([*names, *(str(n) for n in numbers if not 400 <= n < 600)]), ""),

@@ -27,13 +27,15 @@ _UNITS_S = {
     **dict.fromkeys(("d", "day", "days"), 86_400.0),
 }
 _PART = r"\d+(?:\.\d+)?\s*(?:[a-zµ]+)"
-_PARTS = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµ]+)[\s,]*")
+_AND = r"(?:[\s,]|\band\b)*"
+_PARTS = re.compile(rf"(\d+(?:\.\d+)?)\s*([a-zµ]+){_AND}")
 _ISO_DURATION = re.compile(r"p(?:(\d+)d)?t?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _IN_TEXT = re.compile(
     r"(?:(?:try|retry|request|send)\w*(?:\s+\w+){0,3}?\s+(?:again\s+)?(?:in|after)"
-    r"|(?:wait|available(?:\s+again)?(?:\s+in)?|resets?(?:\s+in)?|retry[-_ ]?after)"
-    r"(?:\s+(?:for|at\s+least|about))?)"
-    rf"[\s:=]+({_PART}(?:[\s,]*{_PART})*|\d+(?:\.\d+)?)",
+    r"|(?:wait|(?:available|allowed|possible)(?:\s+again)?(?:\s+(?:in|after))?"
+    r"|resets?(?:\s+(?:in|after))?|retry[-_ ]?after))"
+    r"(?:\s+(?:for|at\s+least|about|around|approx\w*\.?|roughly))?"
+    rf"[\s:=~]+({_PART}(?:{_AND}{_PART})*|\d+(?:\.\d+)?)",
     re.I,
 )
 _EPOCH_S, _EPOCH_MS = 1e9, 1e12

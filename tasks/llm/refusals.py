@@ -23,7 +23,8 @@ from prefect_llm_reports.tasks.contract.errors import (
 from prefect_llm_reports.tasks.llm.error_bodies import ErrorBody
 from prefect_llm_reports.tasks.llm.hints import retry_after_s
 from prefect_llm_reports.tasks.llm.response import Response, as_object
-from prefect_llm_reports.tasks.llm.unsupported import Unsupported, limits_named, unsupported
+from prefect_llm_reports.tasks.llm.size_limits import is_never_taken, limits_named
+from prefect_llm_reports.tasks.llm.unsupported import Unsupported, unsupported
 from prefect_llm_reports.tasks.text.foreign import shown
 
 __all__ = ["Unsupported", "failed_generation", "hidden_status", "refusal"]
@@ -132,7 +133,8 @@ def refusal(
             )
     limited = EndpointOverloaded(f"{host} answered {said}", limited=True, retry_after=wait, **where)
     if status in LIMITED and not _QUOTA.search(body.words):
-        return limited
+        too_large = limits_named(body, said, host, where) if is_never_taken(body) else None
+        return too_large or limited
     concerns_all = _for_all(status, body, host, model, said, where)
     if concerns_all is not None:
         return concerns_all
@@ -147,7 +149,8 @@ def refusal(
     if status in TRANSIENT or status >= 500:
         kind = EndpointOverloaded if status in OVERLOADED else EndpointUnavailable
         return adaptable or kind(f"{host} answered {said}", retry_after=wait, **where)
-    if _WITHHELD.search(body.words) and (adaptable is None or not adaptable.sure):
+    names_a_part = adaptable is not None and adaptable.sure and body.parameter
+    if _WITHHELD.search(body.words) and not names_a_part:
         return CallRejected(
             f"{host} refused this prompt ({said}); reword the topic or its guidance", **where
         )

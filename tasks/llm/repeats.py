@@ -32,7 +32,8 @@ from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.faults import NotSent
 from prefect_llm_reports.tasks.llm.line import Line
-from prefect_llm_reports.tasks.llm.unsupported import TooLarge, Unsupported
+from prefect_llm_reports.tasks.llm.size_limits import TooLarge
+from prefect_llm_reports.tasks.llm.unsupported import Unsupported
 
 MAX_ATTEMPTS = 3
 """Failed attempts at one endpoint after which a call fails."""

@@ -1,15 +1,16 @@
-"""What a refusal says of a request's parts: a parameter that is not taken, a limit that is named.
+"""What a refusal says of a request's parts: parameters that the endpoint does not take.
 
-Pure reading. Not here: remembering it (`llm.dialect`), the request without it (`llm.requests`).
+Pure reading. Not here: limits on tokens (`llm.size_limits`), remembering what is not taken
+(`llm.dialect`), the request without it (`llm.requests`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from prefect_llm_reports.tasks.contract.errors import CallError, CallRejected
 from prefect_llm_reports.tasks.llm.error_bodies import ErrorBody
+from prefect_llm_reports.tasks.llm.size_limits import is_about_size
 
 ADAPTABLE = frozenset({400, 404, 405, 406, 415, 422, 500, 501})
 """Statuses by which servers refuse a parameter."""
@@ -34,7 +35,8 @@ _NAMED = {
     "temperature": re.compile(r"\btemperature\b", re.I),
     "system": re.compile(
         r"only .{0,20}user.{0,20}assistant|\bsystem\b.{0,30}(?:role|message|prompt|instruction)"
-        r"|(?:role|message).{0,30}\b(?:system|developer)\b|developer instruction",
+        r"|(?:role|message).{0,30}\b(?:system|developer)\b|developer instruction"
+        r"|roles must alternate|alternate.{0,10}user.{0,10}assistant",
         re.I,
     ),
     "stream": re.compile(r"\bstream\b", re.I),
@@ -47,35 +49,6 @@ _REFUSED = re.compile(
     r"|value|field)|does ?n[o']t support|does not (?:accept|take|allow)|cannot be used|deprecated"
     r"|only (?:the )?default|must be|are supported|forbidden",
     re.I,
-)
-_CONTEXT = re.compile(r"context|max_model_len|n_ctx|prompt is too long|input is too long", re.I)
-_CONTEXT_SIZE = (
-    re.compile(r"context (?:length|window|size|limit)\D{0,40}?(\d[\d,_]{2,})", re.I),
-    re.compile(r"(?:max_model_len|n_ctx|max_seq_len|max_position_embeddings)\D{0,6}(\d[\d,_]+)"),
-    re.compile(r"(\d[\d,_]{2,})[- ]tokens?\s+(?:context|limit|maximum)", re.I),
-    re.compile(r"> ?(\d[\d,_]{2,}) maximum", re.I),
-)
-_PROMPT_SIZE = (
-    re.compile(
-        r"(\d[\d,_]*) (?:tokens )?(?:in|from) (?:the |your )?(?:messages|prompt|input)", re.I
-    ),
-    re.compile(r"(?:messages|prompt|input)\D{0,40}?(\d[\d,_]{1,}) (?:input )?tokens", re.I),
-    re.compile(r"request \((\d[\d,_]*) tokens\)", re.I),
-)
-_OUTPUT = re.compile(
-    r"max_\w*tokens|maxOutputTokens|completion tokens|output tokens|max tokens", re.I
-)
-_OUTPUT_SIZE = (
-    re.compile(r"at most (\d[\d,_]*)", re.I),
-    re.compile(
-        r"(?:<=|less than or equal to|up to|limit of|limited to|maximum of)\s*(\d[\d,_]*)", re.I
-    ),
-    re.compile(r"range\D{0,30}\[\s*\d+\s*,\s*(\d[\d,_]*)\s*\]", re.I),
-    re.compile(r"between \d+ and (\d[\d,_]*)", re.I),
-    re.compile(r"> ?(\d[\d,_]*),? which is the maximum", re.I),
-    re.compile(r"(?:maximum|max_\w*tokens is too large|exceeds?)\D{0,60}?(\d[\d,_]*)\D*$", re.I),
-    re.compile(r"from 1 .{0,12}to (\d[\d,_]*)", re.I),
-    re.compile(r"too large:? ?(\d[\d,_]*)\.?$", re.I),
 )
 
 
@@ -95,25 +68,6 @@ class Unsupported(CallError):
         self.sure = sure
 
 
-class TooLarge(CallRejected):
-    """The request asks for more tokens than the endpoint allows.
-
-    Attributes:
-        context: Tokens of question and answer together, at most; None: not named.
-        prompt: Tokens of the question as the endpoint counts them; None: not named.
-        output: Tokens of an answer, at most; None: not named.
-    """
-
-    context: int | None = None
-    prompt: int | None = None
-    output: int | None = None
-
-    @property
-    def kind(self) -> str:
-        """In results it is a rejection like any other."""
-        return "call_rejected"
-
-
 def unsupported(status: int, body: ErrorBody, rejected: CallRejected) -> Unsupported | None:
     """The part that the endpoint does not take; None: nothing speaks for one.
 
@@ -122,7 +76,7 @@ def unsupported(status: int, body: ErrorBody, rejected: CallRejected) -> Unsuppo
         body: The refusal's body.
         rejected: The error where no part can be left out.
     """
-    if status not in ADAPTABLE or (_is_about_size(body) and status in ALWAYS_TRIED):
+    if status not in ADAPTABLE or (is_about_size(body) and status in ALWAYS_TRIED):
         return None
     named = f"{body.parameter} {body.message} {body.code}"
     known = next((name for name, way in _NAMED.items() if way.search(named)), "")
@@ -132,44 +86,4 @@ def unsupported(status: int, body: ErrorBody, rejected: CallRejected) -> Unsuppo
         return Unsupported(known, rejected)
     if known or status in ALWAYS_TRIED:
         return Unsupported(known, rejected, sure=False)
-    return None
-
-
-def limits_named(
-    body: ErrorBody, said: str, host: str, where: dict[str, Any]
-) -> CallRejected | None:
-    """The refusal of a request that is too large, with limits that it names; None: it is none."""
-    if not _is_about_size(body):
-        return None
-    about_context = _CONTEXT.search(body.words) is not None
-    advice = "choose a smaller max_output_tokens"
-    if about_context:
-        advice = "choose a model with a longer context, or ask for a shorter report"
-    error = TooLarge(f"{host} rejected the request ({said}); {advice}", **where)
-    if about_context:
-        error.context = _number(_CONTEXT_SIZE, body.message)
-        error.prompt = _number(_PROMPT_SIZE, body.message)
-    else:
-        error.output = _number(_OUTPUT_SIZE, body.message)
-    return error
-
-
-def _is_about_size(body: ErrorBody) -> bool:
-    """Whether a refusal is about how many tokens a request may take."""
-    if re.search(r"context_length_exceeded|string_above_max", body.code):
-        return True
-    if _CONTEXT.search(body.words) and re.search(r"\d{3}|too long|exceed", body.message):
-        return True
-    large = re.search(
-        r"too large|at most|exceed|less than|<=|>|range|between|maximum|up to|limit", body.message
-    )
-    named = _OUTPUT.search(f"{body.parameter} {body.message}")
-    return bool(named and large and re.search(r"\d{2}", body.message))
-
-
-def _number(ways: tuple[re.Pattern[str], ...], text: str) -> int | None:
-    """The first number that a text names in one of several ways."""
-    for way in ways:
-        if found := way.search(text):
-            return int(re.sub(r"[,_]", "", found[1])) or None
     return None

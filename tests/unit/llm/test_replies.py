@@ -11,7 +11,8 @@ from prefect_llm_reports.tasks.contract import errors
 from prefect_llm_reports.tasks.contract.errors import CallError
 from prefect_llm_reports.tasks.llm.replies import read_reply
 from prefect_llm_reports.tasks.llm.response import Response
-from prefect_llm_reports.tasks.llm.unsupported import TooLarge, Unsupported
+from prefect_llm_reports.tasks.llm.size_limits import TooLarge
+from prefect_llm_reports.tasks.llm.unsupported import Unsupported
 
 HOST, MODEL = "llm.example", "fake-large"
 SECRET = "sk-proj-abcdefghijklmnop0123456789"

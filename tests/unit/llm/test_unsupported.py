@@ -10,7 +10,8 @@ import pytest
 from prefect_llm_reports.tasks.contract.errors import CallRejected, KeyRejected, ModelNotFound
 from prefect_llm_reports.tasks.llm.refusals import refusal
 from prefect_llm_reports.tasks.llm.response import Response
-from prefect_llm_reports.tasks.llm.unsupported import TooLarge, Unsupported
+from prefect_llm_reports.tasks.llm.size_limits import TooLarge
+from prefect_llm_reports.tasks.llm.unsupported import Unsupported
 
 
 def refused(status: int, body: Any) -> Any:
@@ -69,6 +70,45 @@ SIZES: dict[str, tuple[str, dict[str, int]]] = {
         {"output": 8192},
     ),
     "less than": ("max_completion_tokens must be less than or equal to 4,096", {"output": 4096}),
+    "less than, and context": (
+        "`max_completion_tokens` must be less than or equal to `8192`, the maximum value is less"
+        " than the `context_window` for this model",
+        {"output": 8192},
+    ),
+    "exclusive": (
+        "it has a maxOutputTokens value of 16000 but the supported range is from 1 (inclusive) to"
+        " 8193 (exclusive). Update the value and try again.",
+        {"output": 8192},
+    ),
+    "a range in capitals": ("Range of max_tokens should be [1, 8192]", {"output": 8192}),
+    "Chinese": ("max_tokens参数非法。限制1到8192。", {"output": 8192}),
+    "inputs and outputs": (
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 100"
+        " `inputs` tokens and 16000 `max_new_tokens`",
+        {"context": 4096, "prompt": 100},
+    ),
+    "two names": (
+        "max_tokens=16000 cannot be greater than max_model_len=max_total_tokens=8192.",
+        {"context": 8192},
+    ),
+    "number before": (
+        "Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
+        {"context": 32768, "prompt": 40000},
+    ),
+    "token limit": (
+        "Your request exceeded model token limit: 8192 (requested: 16500)",
+        {"context": 8192},
+    ),
+    "token count": (
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        {"context": 1048576},
+    ),
+    "prompt length": (
+        "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+        {"context": 131072},
+    ),
+    "only the excess": ("prompt too long; exceeded max context length by 300 tokens", {}),
+    "no number": ("Input is too long for requested model.", {}),
 }
 
 
@@ -97,10 +137,43 @@ def test_limits_that_are_named_are_read(message: str, limits: dict[str, int]) ->
     assert {name: n for name, n in read.items() if n is not None} == limits
 
 
+def test_limits_that_stand_in_fields_are_read() -> None:
+    """A server may give the numbers beside its sentence."""
+    fields = {"message": "the request exceeds the available context size", "n_ctx": 4096}
+    found = refused(400, {"error": {**fields, "n_prompt_tokens": 900, "code": 400}})
+    assert isinstance(found, TooLarge)
+    assert (found.context, found.prompt) == (4096, 900)
+    assert "n_ctx = 4096" in str(found)
+
+
+@pytest.mark.parametrize("status", [429, 413])
+def test_a_request_beyond_the_account_s_minute_is_too_large(status: int) -> None:
+    """Waiting does not help: it asks for more tokens than one minute has."""
+    found = refused(
+        status,
+        error(
+            "Request too large for m on tokens per min (TPM): Limit 6000, Requested 16500. The"
+            " input or output tokens must be reduced in order to run successfully.",
+            code="rate_limit_exceeded",
+        ),
+    )
+    assert isinstance(found, TooLarge)
+    assert found.context == 6000
+
+
+def test_an_error_s_name_and_its_sentence_are_both_read() -> None:
+    """A framework's name of the error hides no parameter."""
+    said = 'Unrecognized field "max_completion_tokens" (class Chat), not marked as ignorable'
+    found = refused(400, {"status": 400, "error": "Bad Request", "message": said})
+    assert isinstance(found, Unsupported)
+    assert (found.parameter, found.sure) == ("max_completion_tokens", True)
+
+
 @pytest.mark.parametrize(
     "message",
     [
         "Your prompt was flagged: topic 'database schema design' violates the usage policies",
+        "Your prompt was flagged: topic 'JSON schema' is not allowed",
         "The content management policy triggered on: temperature",
     ],
 )
