@@ -100,7 +100,7 @@ def test_a_complete_batch_says_what_it_did(bench: Bench) -> None:
 
 def test_a_partial_batch_is_not_only_a_green_tick(bench: Bench, endpoint: Endpoint) -> None:
     """One failed report: the state is called Partial and says which error came first."""
-    endpoint.fail(faults.status(400), topic="Tidal power")
+    endpoint.fail(faults.status(400), topic="Tidal power", times=None)
     result = bench.run(endpoint, ["Edge computing", "Tidal power"])
     state = last_run().state
     assert state is not None
@@ -117,7 +117,7 @@ def test_a_deployments_partial_run_is_failed(
     """Nobody waits for a deployment's result: its run is red, says counts, and can be retried."""
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-key")
-    endpoint.fail(faults.status(400), topic="Tidal power")
+    endpoint.fail(faults.status(400), topic="Tidal power", times=None)
     run = run_deployed(
         report_batch,
         topics=["Edge computing", "Tidal power"],
@@ -290,7 +290,7 @@ def test_the_log_tells_decisions_and_failures_not_that_steps_ended_well(
     bench: Bench, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A line for each score and for each failed task run, none for those that completed."""
-    endpoint.fail(faults.status(400), topic="Tidal power")
+    endpoint.fail(faults.status(400), topic="Tidal power", times=None)
     task_runs = logging.getLogger("prefect.task_runs")  # it does not pass its lines on
     task_runs.addHandler(caplog.handler)
     with caplog.at_level(logging.INFO):
