@@ -97,7 +97,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     }
     code |= {f"flows/{path.relative_to(ROOT)}" for path in ROOT.glob("deployments/*.py")}
     assert {name for name in inside if name.endswith(".py")} == code
-    data = {f"tasks/templates/{name}" for name in data_of("tasks/templates")}
+    data = {f"tasks/{name}" for name in data_of("tasks")}
     data |= {f"flows/deployments/{name}" for name in data_of("deployments")}
     assert inside - code == data | {"flows/py.typed", "tasks/py.typed"}
 
