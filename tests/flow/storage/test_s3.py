@@ -146,7 +146,7 @@ def test_another_machine_goes_on_with_the_shared_store(
 
     store = {"store": f"s3://{BUCKET}/shared"}
     with Endpoint() as endpoint:
-        endpoint.fail(faults.unauthorized(), step="summary", times=None)
+        endpoint.fail(faults.quota("credit_balance_exhausted"), step="summary", times=None)
         stopped = bench.run(endpoint, ["Tidal power"], options=store)
         endpoint.release()
         paid = endpoint.count(status=200)
