@@ -42,7 +42,7 @@ MOST_IN_FLIGHT = CONCURRENCY
 """As many as are under way at once: a call has its turn until its answer is in the store."""
 
 
-@pytest.mark.timeout(max(300, 60 * KILLS))
+@pytest.mark.timeout(max(900, 60 * KILLS))
 def test_kills_at_random_moments_repeat_only_what_was_in_flight(
     command: CommandLine, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,7 +46,7 @@ def command(tmp_path: Path, log: Path) -> Iterator[CommandLine]:
         yield CommandLine(tmp_path, api_url, base_url)
 
 
-@pytest.mark.timeout(max(300, 30 * KILLS))
+@pytest.mark.timeout(max(900, 30 * KILLS))
 def test_a_file_has_its_checksum_or_no_manifest_names_it_however_often_the_publisher_is_killed(
     command: CommandLine, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

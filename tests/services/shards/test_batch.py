@@ -19,7 +19,7 @@ from tests.harness.checker import answered, asked, check_files, kept_requests, r
 from tests.harness.cluster import Workers, deploy, server_on_postgres_and_redis
 from tests.harness.processes import CommandLine, Ended, ended, endpoint_process
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 
 BATCH = """
 import asyncio, json, sys
