@@ -19,7 +19,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.utilities import engine
 
 from prefect_llm_reports.tasks.contract.errors import Interrupted
-from prefect_llm_reports.tasks.runtime.logs import log_of_this_run
+from prefect_llm_reports.tasks.runtime.logs import Log, log_of_this_run, logger
 from prefect_llm_reports.tasks.runtime.process_wide import process_wide
 
 GRACE_S = 20
@@ -76,11 +76,13 @@ class Interruption:
         self._timer: asyncio.TimerHandle | None = None
         self._run: asyncio.Task[Any] | None = None
         self._since = 0.0
+        self._log: Log = logger
 
     @contextmanager
     def heeded(self) -> Generator[None]:
         """Take over the signals of the process; a run outside the main thread cannot."""
         self._run = asyncio.current_task()
+        self._log = log_of_this_run()
         assert self._run is not None
         try:
             with _signals.delivered_to(self):
@@ -128,6 +130,7 @@ class Interruption:
         self.number, self._since = number, now
         name = signal.Signals(number).name
         self._stop(Interrupted(f"interrupted by {name}; run the same again to continue"))
+        self._log.info("interrupted by %s: no further calls; calls under way may end", name)
         if self._on_signal:
             self._on_signal(number)
         if self._timer is None:

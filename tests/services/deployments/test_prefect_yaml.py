@@ -38,12 +38,12 @@ from pydantic import SecretStr
 
 from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
 from prefect_llm_reports.tasks.runtime.environment import PREFECT_DEFAULTS
-from tests.harness import ROOT
+from tests.harness import ROOT, faults
 from tests.harness.checker import answered, asked
+from tests.harness.endpoint import Endpoint
 from tests.harness.pace import PATIENCE_S
 from tests.harness.processes import (
     end,
-    endpoint_process,
     free_port,
     kill_group,
     prefect_server,
@@ -70,7 +70,7 @@ class House:
 
     folder: Path
     api_url: str
-    base_url: str
+    endpoint: Endpoint
     client: SyncPrefectClient
     deployed: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
@@ -94,7 +94,7 @@ class House:
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
             "LLM_REPORTS_STORE": str(self.folder / "store"),
-            "OPENAI_BASE_URL": self.base_url,
+            "OPENAI_BASE_URL": self.endpoint.base_url,
             "OPENAI_API_KEY": "sk-test-key",
             "PWD": str(self.home),
         }
@@ -157,6 +157,11 @@ class House:
         """The names of all states that a run has had, the first one first."""
         return [state.name or "" for state in self.client.read_flow_run_states(run_id)]
 
+    def said(self, run_id: UUID) -> str:
+        """The log of a run in the UI."""
+        wanted = LogFilter.model_validate({"flow_run_id": {"any_": [run_id]}})
+        return "\n".join(log.message for log in self.client.read_logs(wanted))
+
     def ended(self, run_id: UUID) -> FlowRun:
         """Wait for the end of a run."""
 
@@ -175,11 +180,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with (
         # A new schedule is looked at once a minute, as the server is by default: here sooner.
         prefect_server(folder, PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS="3") as api_url,
-        endpoint_process(folder / "endpoint.log", "--latency", "0.3") as base_url,
+        Endpoint(log=folder / "endpoint.log", latency=0.3) as endpoint,
         temporary_settings({PREFECT_API_URL: api_url}),
         get_client(sync_client=True) as client,
     ):
-        house = House(folder, api_url, base_url, client)
+        house = House(folder, api_url, endpoint, client)
         house.home.mkdir()
         project = folder / "project"
         shutil.copytree(ROOT / "deployments", project / "deployments")
@@ -231,7 +236,7 @@ def test_a_run_is_filled_in_and_started_in_the_browser(house: House) -> None:
     from playwright.sync_api import sync_playwright
 
     block = LLMEndpoint(
-        base_url=house.base_url, api_key=SecretStr(KEY), model="picked-model", prices={}
+        base_url=house.endpoint.base_url, api_key=SecretStr(KEY), model="picked-model", prices={}
     )
     block.save("house", _sync=True)
     deployment = house.deployed["report-batch/on-demand"]["id"]
@@ -276,8 +281,7 @@ def test_a_run_is_filled_in_and_started_in_the_browser(house: House) -> None:
     [manifest] = (house.home / "from-the-form").glob("*/*/manifest.json")
     assert json.loads(manifest.read_text())["steps"][0]["model"] == "picked-model"
     said = house.client.read_flow_run(run.id).model_dump_json()
-    logs = house.client.read_logs(LogFilter.model_validate({"flow_run_id": {"any_": [run.id]}}))
-    said += "".join(log.message for log in logs)
+    said += house.said(run.id)
     assert KEY not in said
     assert run.parameters["endpoint"].keys() == {"$ref"}
 
@@ -331,6 +335,13 @@ def test_a_cancelled_run_ends_soon_and_is_retried_without_a_repeated_call(house:
     """Cancel in the UI lets calls under way end; Retry goes on; Retry of a finished run is free."""
     before = len(asked(house.log))
     output = house.home / "cancelled"
+    house.endpoint.fail(
+        faults.held(),
+        times=None,
+        when=lambda request: (
+            request.body.get("model") == "cancelled" and request.number > before + 5
+        ),
+    )
     run_id = house.start(
         "report-batch/on-demand",
         topics=TOPICS,
@@ -338,14 +349,14 @@ def test_a_cancelled_run_ends_soon_and_is_retried_without_a_repeated_call(house:
         output=str(output),
         options={"concurrency": 2},
     )
-    wait_until(lambda: len(answered(house.log)) >= before + 5)
-    began = time.monotonic()
+    wait_until(lambda: len(asked(house.log)) == before + 7)
     house.client.set_flow_run_state(run_id, Cancelling())
+    wait_until(lambda: "no further calls" in house.said(run_id), every=0.2)
+    house.endpoint.release()
     wait_until(lambda: house.state(run_id) == "Cancelled", every=0.2)
-    assert time.monotonic() - began < 30
     assert "Crashed" not in house.history(run_id)  # which would begin again by an automation
     at_the_end = asked(house.log)[before:]
-    assert len(at_the_end) < 7 * len(TOPICS)
+    assert len(at_the_end) == len(answered(house.log)) - before == 7
 
     house.client.set_flow_run_state(run_id, AwaitingRetry(), force=True)
     assert house.ended(run_id).state_name == "Completed", house.history(run_id)
