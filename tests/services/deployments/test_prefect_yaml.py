@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -331,6 +331,16 @@ def runs_of(house: House, deployment: str, topic: str) -> list[FlowRun]:
     return [run for run in found if run.parameters.get("topics") == topic]
 
 
+def processes_of(run_id: UUID) -> list[Path]:
+    """The processes that work on a flow run, by what their worker told them."""
+    found: list[Path] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(run_id).encode() in (process / "environ").read_bytes():
+                found.append(process)
+    return found
+
+
 def test_a_cancelled_run_ends_soon_and_is_retried_without_a_repeated_call(house: House) -> None:
     """Cancel in the UI lets calls under way end; Retry goes on; Retry of a finished run is free."""
     before = len(asked(house.log))
@@ -354,6 +364,7 @@ def test_a_cancelled_run_ends_soon_and_is_retried_without_a_repeated_call(house:
     wait_until(lambda: "no further calls" in house.said(run_id), every=0.2)
     house.endpoint.release()
     wait_until(lambda: house.state(run_id) == "Cancelled", every=0.2)
+    wait_until(lambda: not processes_of(run_id), every=0.2)  # the worker calls a late end a crash
     assert "Crashed" not in house.history(run_id)  # which would begin again by an automation
     at_the_end = asked(house.log)[before:]
     assert len(at_the_end) == len(answered(house.log)) - before == 7
