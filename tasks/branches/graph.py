@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from prefect_llm_reports.tasks.contract.branches import Branch, Use
 from prefect_llm_reports.tasks.llm.answer_forms import Form
-from prefect_llm_reports.tasks.llm.strict_schemas import Json, at_path, kind_of, misfits
+from prefect_llm_reports.tasks.llm.schema_fields import at_path, kind_of, misfits
+from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prefect_llm_reports.tasks.llm.strict_schemas import Json, outline
+from prefect_llm_reports.tasks.llm.schema_fields import outline
+from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
 WIDTH, GAP_X, GAP_Y, MARGIN = 300, 90, 24, 24
 PAD, LINE = 12, 16

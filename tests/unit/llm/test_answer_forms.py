@@ -18,7 +18,8 @@ from prefect_llm_reports.tasks.contract.branches import OutputField
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.reports import Critique
 from prefect_llm_reports.tasks.llm.answer_forms import Invalid, model_form, schema_form
-from prefect_llm_reports.tasks.llm.strict_schemas import misfits, outline, strict_schema
+from prefect_llm_reports.tasks.llm.schema_fields import misfits, outline
+from prefect_llm_reports.tasks.llm.strict_schemas import strict_schema
 
 BOUNDS = {"minimum", "maximum", "default", "title", "minLength", "maxLength", "minItems", "format"}
 
