@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.choices import (
     ANSWER_TOKENS,
     BRANCH_CALLS_AT_ONCE,
     CALLS_AT_ONCE,
     TEMPERATURES,
 )
-from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.records import Record
 from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
 

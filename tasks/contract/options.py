@@ -1,29 +1,23 @@
-"""The options of a run, field by field as the form shows them.
+"""The options of reports, field by field as the form shows them.
 
-Here: options, with their bounds and help. Not here: topics, rounds and threshold (`requests`),
-settings of the machine (`settings`).
+Not here: the options of calls (`call_options`), topics, rounds and threshold (`requests`), settings
+of the machine (`settings`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator
 
+from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.choices import (
-    ANSWER_TOKENS,
-    CALLS_AT_ONCE,
-    REPORT_CALLS_AT_ONCE,
     ROUNDS,
-    TEMPERATURES,
     Format,
 )
-from prefect_llm_reports.tasks.contract.records import OFFLINE, Price, Record, Usd
-from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
-
-PATIENCE_S, DEPLOYED_PATIENCE_S = 60.0, 900.0
-"""Seconds to wait for an endpoint that is away: where a person waits, and in deployments."""
+from prefect_llm_reports.tasks.contract.records import OFFLINE, Record
+from prefect_llm_reports.tasks.contract.run_forms import form
 
 
 def checked_pages_url(value: str | None) -> str | None:
@@ -31,136 +25,6 @@ def checked_pages_url(value: str | None) -> str | None:
     if value is not None and not re.fullmatch(r"https?://[^\s<>()\[\]\"'`\\]+", value):
         raise ValueError("this is no web address; give one like https://reports.example.com")
     return value
-
-
-FLEX_DEADLINE_S = 900
-"""Seconds that a flex call may take, as its providers advise."""
-
-
-class Fallback(Record):
-    """A model, and an endpoint, to ask when those before it fail for good."""
-
-    model_config = ConfigDict(json_schema_extra=form())
-
-    model: str = Field(min_length=1, description="Model to ask there.")
-    endpoint: EndpointName | None = Field(
-        default=None, description="A saved LLM endpoint. Empty: the batch's own endpoint."
-    )
-
-
-class CallOptions(Record):
-    """How a run calls models and stores their answers; shared by all flows."""
-
-    model_config = ConfigDict(json_schema_extra=form())
-
-    concurrency: int = Field(
-        default=REPORT_CALLS_AT_ONCE,
-        ge=CALLS_AT_ONCE.least,
-        le=CALLS_AT_ONCE.most,
-        description="LLM calls at the same time, at most.",
-    )
-    budget_usd: Usd | None = Field(
-        default=None,
-        title="Budget (USD)",
-        description="US dollars that this run may spend; checked before each call. Empty: no"
-        " limit.",
-    )
-    deadline_s: float = Field(
-        default=120,
-        title="Deadline (seconds)",
-        gt=0,
-        le=3600,
-        description="Seconds that one LLM call may take, retries included.",
-    )
-    patience_s: float | None = Field(
-        default=None,
-        title="Patience (seconds)",
-        ge=0,
-        le=86_400,
-        description="Seconds to wait for an endpoint that has answered before and is away; nothing"
-        f" fails meanwhile. Empty: {PATIENCE_S:g}, in deployments {DEPLOYED_PATIENCE_S:g}.",
-    )
-    max_output_tokens: int = Field(
-        default=16_000,
-        ge=ANSWER_TOKENS.least,
-        le=ANSWER_TOKENS.most,
-        description="Tokens that one answer may have, reasoning included; the highest cost of a"
-        " call is computed from it.",
-    )
-    temperature: float | None = Field(
-        default=None,
-        ge=TEMPERATURES.least,
-        le=TEMPERATURES.most,
-        description="Sampling temperature. Empty: none is sent, and the model's own default"
-        " applies.",
-    )
-    requests_per_minute: int | None = Field(
-        default=None, ge=1, description="The account's limit. Empty: none."
-    )
-    tokens_per_minute: int | None = Field(
-        default=None, ge=1, description="The account's limit. Empty: none."
-    )
-    price: Literal["standard", "flex"] = Field(
-        default="standard",
-        description="flex: half the price at endpoints that offer it, and slower answers; the"
-        " deadline is then 900 seconds unless it is given.",
-    )
-    when_late: Literal["fail", "standard"] = Field(
-        default="fail",
-        description="What happens to a call for which there is no flex capacity before the"
-        " deadline. standard: it is asked at the standard price.",
-    )
-    prices: dict[str, Price] = Field(
-        default={},
-        description="Prices by model name, for local models or contracts; they replace those of the"
-        " price list.",
-    )
-    fallbacks: tuple[Fallback, ...] = Field(
-        default=(),
-        description="Other models or endpoints, asked in this order when one fails for good: key"
-        " rejected, quota used up, model gone, endpoint down.",
-    )
-    store: str | None = Field(
-        default=None,
-        description="The store of paid answers: a folder or s3://bucket/prefix. Empty: the"
-        " machine's own store.",
-    )
-    store_days: float | None = Field(
-        default=None, gt=0, description="Answers older than this number of days are bought again."
-    )
-    store_mb: int | None = Field(
-        default=None,
-        title="Store MB",
-        ge=1,
-        description="Largest size of the store in megabytes; the oldest answers are removed first.",
-    )
-    refresh: bool = Field(
-        default=False,
-        description="Ignore stored answers: ask for each again, once, and store the new one.",
-    )
-
-    @property
-    def patience(self) -> float:
-        """Seconds to wait for an endpoint that is away."""
-        return PATIENCE_S if self.patience_s is None else self.patience_s
-
-    @model_validator(mode="before")
-    @classmethod
-    def _flex_takes_time(cls, values: Any) -> Any:
-        """Give flex calls the time that they need, unless a deadline is given."""
-        if not isinstance(values, dict):
-            return values
-        given = cast("dict[str, Any]", values)
-        if given.get("price") == "flex" and given.get("deadline_s") in (None, ""):
-            return {**given, "deadline_s": FLEX_DEADLINE_S}
-        return given
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: object, info: ValidationInfo) -> object:
-        """Give a field that a form leaves empty its default."""
-        field = cls.model_fields[info.field_name or ""]
-        return field.get_default(call_default_factory=True) if value == "" else value
 
 
 class Critic(Record):

@@ -11,13 +11,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions
+from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.choices import (
     DEFAULT_MERGE,
     DEFAULT_ROUNDS,
     DEFAULT_THRESHOLD,
     REPORTS_FOLDER,
 )
-from prefect_llm_reports.tasks.contract.options import CallOptions, ReportOptions
+from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.records import OFFLINE
 from prefect_llm_reports.tasks.contract.reports import Topic
 

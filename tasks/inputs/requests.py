@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 
+from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.choices import DEFAULT_MODEL
 from prefect_llm_reports.tasks.contract.errors import BadInput
-from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.records import OFFLINE
 from prefect_llm_reports.tasks.contract.settings import Settings, checked_base_url
 from prefect_llm_reports.tasks.inputs.problems import read_model

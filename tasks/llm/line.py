@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 
+from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.calls import Ask, Message
 from prefect_llm_reports.tasks.contract.errors import (
     BudgetExhausted,
@@ -23,7 +24,6 @@ from prefect_llm_reports.tasks.contract.errors import (
     ModelNotFound,
     NoFlexCapacity,
 )
-from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.contract.reports import PaceRecord
 from prefect_llm_reports.tasks.llm import flex
 from prefect_llm_reports.tasks.llm.absence import Absence

@@ -12,6 +12,7 @@ import random
 import re
 from datetime import UTC, datetime, timedelta
 
+from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.errors import (
     AllRejected,
     AnswerRefused,
@@ -28,7 +29,6 @@ from prefect_llm_reports.tasks.contract.errors import (
     QuotaExhausted,
     RetryLater,
 )
-from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.faults import NotSent
 from prefect_llm_reports.tasks.llm.line import Line

@@ -16,6 +16,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
+from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask
 from prefect_llm_reports.tasks.contract.errors import (
     CallError,
@@ -23,7 +24,6 @@ from prefect_llm_reports.tasks.contract.errors import (
     FatalCallError,
     ReportsError,
 )
-from prefect_llm_reports.tasks.contract.options import CallOptions
 from prefect_llm_reports.tasks.llm.budget import Budget
 from prefect_llm_reports.tasks.llm.call import Call
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint

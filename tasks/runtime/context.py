@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from prefect.transactions import BaseTransaction, get_transaction
 
-from prefect_llm_reports.tasks.contract.options import DEPLOYED_PATIENCE_S, PATIENCE_S
+from prefect_llm_reports.tasks.contract.call_options import DEPLOYED_PATIENCE_S, PATIENCE_S
 from prefect_llm_reports.tasks.contract.run_forms import Lines
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
 from prefect_llm_reports.tasks.text.markdown import one_line

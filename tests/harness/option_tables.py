@@ -25,7 +25,8 @@ from prefect_llm_reports import flows
 from prefect_llm_reports.flows import BranchOptions, ReportOptions, Topic, Use
 from prefect_llm_reports.flows.cli.arguments import parser
 from prefect_llm_reports.tasks.contract.branches import Branch, OutputField
-from prefect_llm_reports.tasks.contract.options import Critic, Fallback
+from prefect_llm_reports.tasks.contract.call_options import Fallback
+from prefect_llm_reports.tasks.contract.options import Critic
 from prefect_llm_reports.tasks.contract.records import Price, Rates
 from tests.harness import ROOT
 

@@ -10,8 +10,9 @@ import pytest
 from prefect_llm_reports.flows.branches import branch_batch, parallel_branches
 from prefect_llm_reports.flows.reports import report_batch
 from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions
+from prefect_llm_reports.tasks.contract.call_options import Fallback
 from prefect_llm_reports.tasks.contract.choices import ROUNDS, SCORES, Range
-from prefect_llm_reports.tasks.contract.options import Fallback, ReportOptions
+from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.requests import BatchRequest, BranchesRequest
 
 REQUESTS: list[tuple[Any, dict[str, Any]]] = [
