@@ -98,6 +98,10 @@ def _is_azure(address: str) -> bool:
 
 
 def import_client() -> None:
-    """Import what sends requests: it takes half a second, best spent while others are awaited."""
-    for module in ("openai", "prefect_llm_reports.tasks.llm.connections"):
+    """Import what sends requests: it takes half a second, best spent while others are awaited.
+
+    Only packages of others: this is called in a thread, and while another thread imports a package
+    that beartype checks, Python names compiled modules in a way that pip does not uninstall.
+    """
+    for module in ("openai", "aiohttp"):
         import_module(module)
