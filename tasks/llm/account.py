@@ -63,27 +63,28 @@ class Account:
         self.learnt.sent(now)
         return Sent(now, tokens, beside, self._requests, self._tokens)
 
-    def told(self, limits: Iterable[Limit], sent: Sent) -> None:
+    def told(self, limits: Iterable[Limit], sent: Sent, now: float) -> None:
         """Take note of limits that a response names."""
         for limit in limits:
             tokens = limit.kind == "tokens"
             used = sent.tokens_so_far if tokens else sent.requests_so_far
             allowance = self._allowances.setdefault(limit.name, Allowance(limit.kind))
-            allowance.observe(limit, used, sent.at)
+            allowance.observe(limit, used, sent.at, now)
             if tokens and not sent.refused:
                 allowance.weigh(limit, used - self._refused_tokens, sent.at)
 
-    def refused(self, limits: Iterable[Limit], sent: Sent) -> bool:
+    def refused(self, limits: Iterable[Limit], sent: Sent, now: float) -> bool:
         """Take note of a refusal; True: a limit that it names is used up.
 
         Args:
             limits: Limits that it names.
             sent: The request; it has used up nothing.
+            now: When the refusal came.
         """
         sent.refused = True
         self._refused_tokens += sent.tokens
         named = list(limits)
-        self.told(named, sent)
+        self.told(named, sent, now)
         used_up = False
         for limit in named:
             if limit.remaining is None:

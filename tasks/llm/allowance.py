@@ -18,6 +18,9 @@ SPAN_S = 0.2
 NEAR = 0.15
 """A rate this near to the limit a second, minute, hour or day is that."""
 
+ARRIVES_S = 0.25
+"""Seconds that a request may take to an endpoint, which then tells when its limit is whole."""
+
 SPARE = 0.05
 """Share of a limit that is kept free."""
 
@@ -58,13 +61,14 @@ class Allowance:
         """The limit as far as it is known, for messages."""
         return self.per_s * 60 if self.per_s else self._limit
 
-    def observe(self, told: Limit, used: float, sent_at: float) -> None:
+    def observe(self, told: Limit, used: float, sent_at: float, now: float) -> None:
         """Take note of what a response says.
 
         Args:
             told: The limit.
             used: Units of all requests sent up to that one, with it.
             sent_at: When that one was sent.
+            now: When the response came.
         """
         if told.remaining is None:
             return
@@ -80,7 +84,8 @@ class Allowance:
             expected = self.left(used, sent_at)
             if left > expected:
                 left = expected + RISE * (left - expected)
-        self._seen = (left, used, sent_at, sent_at + (reset or 0.0))
+        read_at = min(now, sent_at + ARRIVES_S)  # not before that did the endpoint say so
+        self._seen = (left, used, sent_at, read_at + (reset or 0.0))
 
     def weigh(self, told: Limit, used: float, sent_at: float) -> None:
         """Learn how the endpoint counts a unit: all tokens, or those it expects, or another way.

@@ -167,7 +167,7 @@ class Pace:
 
     def told(self, sent: Sent, model: str, limits: Iterable[Limit]) -> None:
         """Take note of limits that a response names."""
-        self._account(model).told(limits, sent)
+        self._account(model).told(limits, sent, self._loop.time())
 
     def spent(self, expected: int, used: int) -> None:
         """Correct the tokens a minute once a call's tokens are known."""
@@ -206,7 +206,7 @@ class Pace:
         others = self.at_endpoint - 1
         self._refused_within = now - sent.at
         self._note_taken(now)
-        if account.refused(limits, sent):
+        if account.refused(limits, sent, now):
             self.limit.refusals += 1
         elif others < MUCH_LESS * self._taken:
             self.limit.refusals += 1
