@@ -145,4 +145,9 @@ def _number(ways: tuple[re.Pattern[str], ...], message: str) -> int | None:
     if ways is _PROMPT_SIZE:
         return None
     numbers = [int(number) for number in _NUMBERS.findall(message)]
-    return min(numbers) if 1 <= len(numbers) <= 2 else None
+    return min((n for n in numbers if _is_a_size(n)), default=None) if len(numbers) <= 2 else None
+
+
+def _is_a_size(number: int) -> bool:
+    """Whether a number looks like a limit of tokens, and not like an error's code or an id."""
+    return number >= 512 and (number % 256 in (0, 1, 255) or number % 1000 == 0)

@@ -109,6 +109,8 @@ SIZES: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "only the excess": ("prompt too long; exceeded max context length by 300 tokens", {}),
     "no number": ("Input is too long for requested model.", {}),
+    "an error's code": ("max_tokens is invalid (error 1210)", {}),
+    "an id": ("prompt is too long, request 48213, status 400", {}),
 }
 
 
