@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 
@@ -46,6 +46,8 @@ from prefect_llm_reports.tasks.llm.tracing import chat_span, describe_response, 
 from prefect_llm_reports.tasks.llm.transport import host_of
 from prefect_llm_reports.tasks.llm.usage import cost_said, usage_of
 from prefect_llm_reports.tasks.llm.usual import USUAL_OUTPUT_TOKENS
+
+Costs = Callable[[int], Decimal]
 
 
 class Line:
@@ -207,11 +209,13 @@ class Line:
         await call.turn.aclose()
         if most := self.dialect(ask).most_output:
             call.output_tokens = min(call.output_tokens, most)
-        expected = input_bound(ask, call.talk) // 4 + min(call.output_tokens, USUAL_OUTPUT_TOKENS)
-        worst = self.worst_usd(ask, call.talk, call.output_tokens) or Decimal(0)
-        usual = self._usual_tokens(call)
-        bounds = (min(usual, max(usual // 2, 2 * call.too_short)), usual)
-        least, usually = (self.worst_usd(ask, call.talk, n) or Decimal(0) for n in bounds)
+        sends = input_bound(ask, call.talk)
+        expected = sends // 4 + min(call.output_tokens, USUAL_OUTPUT_TOKENS)
+
+        def costs(tokens: int) -> Decimal:
+            return self._prices.worst(self.model_for(ask), sends, tokens) or Decimal(0)
+
+        worst, usually, least = self._claimed(call, costs)
         async with AsyncExitStack() as held:
             await asyncio.sleep(call.not_before - loop.time())
             queued_at = loop.time()
@@ -220,7 +224,7 @@ class Line:
                     worst, usual=usually, least=least, item=ask.item, needed=ask.needed
                 )
             )
-            call.affordable = self._affordable(call, money.worst)
+            call.affordable = self._affordable(call, money.worst, costs)
             money.actual = Decimal(0)  # nothing is sent yet
             turn = await held.enter_async_context(AsyncExitStack())
             slot = self.pace.slot(
@@ -299,18 +303,23 @@ class Line:
         self.pace.answered(ask.step, sent.at)
         return reply
 
-    def _usual_tokens(self, call: Call) -> int:
-        """Tokens that the answer hardly exceeds."""
-        limit, model = call.output_tokens, self.model_for(call.ask)
-        usual = self._ledger.usual.output_tokens(model, call.ask.step, limit)
-        return min(limit, max(usual, 2 * call.too_short))
+    def _claimed(self, call: Call, costs: Costs) -> tuple[Decimal, Decimal, Decimal]:
+        """What a request claims of the budget: at worst, as a rule, and at least.
 
-    def _affordable(self, call: Call, usd: Decimal) -> int:
+        Args:
+            call: The call.
+            costs: US dollars for an answer of so many tokens.
+        """
+        if self._budget.limit is None:
+            return Decimal(0), Decimal(0), Decimal(0)
+        limit = call.output_tokens
+        usual = self._ledger.usual.output_tokens(self.model_for(call.ask), call.ask.step, limit)
+        usual = min(limit, max(usual, 2 * call.too_short))
+        least = min(usual, max(usual // 2, 2 * call.too_short))
+        return costs(limit), costs(usual), costs(least)
+
+    def _affordable(self, call: Call, usd: Decimal, costs: Costs) -> int:
         """Tokens that the answer may have for this money: all, unless the budget holds less."""
-
-        def costs(tokens: int) -> Decimal:
-            return self.worst_usd(call.ask, call.talk, tokens) or Decimal(0)
-
         if self._budget.limit is None or costs(call.output_tokens) <= usd:
             return call.output_tokens
         return max(1, bisect_right(range(call.output_tokens), usd, key=costs) - 1)
