@@ -1,4 +1,4 @@
-"""Text: Markdown parsed, cleaned and rendered, two texts compared, text of others made showable.
+"""Text: Markdown parsed, cleaned and rendered, two texts compared, others' text made safe to show.
 
 Here: pure functions over strings. Not here: pages (`pages`), answers that fit a schema
 (`llm.answer_forms`).

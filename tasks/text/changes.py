@@ -1,26 +1,17 @@
 """Changes since the last report on the same topic, section by section.
 
-Here: two report.md compared, and changes.md. Sections match by their headings, the opening by its
-place. Not here: finding the earlier report (`results.earlier`).
+Here: two report.md compared, and changes.md. Not here: which sections are pairs (`text.pairing`),
+finding the earlier report (`results.earlier`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prefect_llm_reports.tasks.contract.reports import ChangeCount
-from prefect_llm_reports.tasks.text.markdown import escaped, one_line, slug
-
-MAX_HEADING = 2000
-
-_FRONT = re.compile(r"---\n.*?\n---\n", re.DOTALL)
-_CONTENTS = re.compile(r"^\*\*Contents\*\*\n\n(?:- \[[^\n]*\)\n)+\n?", re.MULTILINE)
-_HEADING = re.compile(r"(#{1,6}) +(\S.*)")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
-_MARKUP = re.compile(r"\\([\\`*_\[\]#~<>|])|[*_`]")
-_LINK = re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)")
+from prefect_llm_reports.tasks.text.markdown import escaped
+from prefect_llm_reports.tasks.text.pairing import Pairing
+from prefect_llm_reports.tasks.text.sections import Section, sections
 
 
 @dataclass(frozen=True)
@@ -43,35 +34,32 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Section:
-    """A heading and the text up to the next one."""
-
-    title: str
-    anchor: str
-    text: str
-
-    @property
-    def words(self) -> list[str]:
-        """Its words; two sections are compared by these, without spaces and line ends."""
-        return self.text.split()
-
-
-@dataclass(frozen=True)
 class Rewritten:
-    """A section whose text or heading has changed."""
+    """A section whose text, heading or place has changed.
+
+    Attributes:
+        moved: Whether it stands in another place.
+    """
 
     before: Section
     after: Section
+    moved: bool = False
 
 
 @dataclass(frozen=True)
 class Changes:
-    """All differences between a report and the earlier one."""
+    """All differences between a report and the earlier one.
+
+    Attributes:
+        rewritten: Sections with another text or heading; some of them have moved as well.
+        moved: Sections that are as they were, in another place.
+    """
 
     earlier: Earlier | None
     added: tuple[Section, ...] = ()
     dropped: tuple[Section, ...] = ()
     rewritten: tuple[Rewritten, ...] = ()
+    moved: tuple[Rewritten, ...] = ()
     unchanged: int = 0
 
     @property
@@ -81,13 +69,14 @@ class Changes:
             return ChangeCount(state="new")
         if self.earlier.problem:
             return ChangeCount(state="unknown", since=self.earlier.run_id)
-        numbers = (len(self.added), len(self.dropped), len(self.rewritten))
+        numbers = (len(self.added), len(self.dropped), len(self.rewritten), len(self.moved))
         return ChangeCount(
             state="changed" if any(numbers) else "unchanged",
             since=self.earlier.run_id,
             added=numbers[0],
             dropped=numbers[1],
             rewritten=numbers[2],
+            moved=numbers[3],
         )
 
 
@@ -100,62 +89,27 @@ def compared(earlier: Earlier | None, markdown: str) -> Changes:
     """
     if earlier is None or earlier.problem:
         return Changes(earlier)
-    old = {section.anchor: section for section in sections(earlier.markdown)}
-    added: list[Section] = []
+    old, new = sections(earlier.markdown), sections(markdown)
+    pairing = Pairing(old, new)
+    pairs = {
+        j: Rewritten(old[i], new[j], j in pairing.moved) for j, i in sorted(pairing.old_of.items())
+    }
+    kept = set(pairing.old_of.values())
     rewritten: list[Rewritten] = []
-    unchanged = 0
-    for section in sections(markdown):
-        before = old.pop(section.anchor, None)
-        if before is None:
-            added.append(section)
-        elif before.words == section.words and before.title == section.title:
-            unchanged += 1
-        else:
-            rewritten.append(Rewritten(before, section))
-    renamed = {tuple(section.words): section for section in old.values() if section.words}
-    for section in [*added]:
-        before = renamed.pop(tuple(section.words), None)
-        if before is not None:
-            added.remove(section)
-            del old[before.anchor]
-            rewritten.append(Rewritten(before, section))
-    return Changes(earlier, tuple(added), tuple(old.values()), tuple(rewritten), unchanged)
-
-
-def sections(markdown: str) -> list[Section]:
-    """Split a report.md at its headings, without front matter and list of contents."""
-    front = _FRONT.match(markdown)
-    body = markdown[front.end() :] if front else markdown
-    return list(_cut(_CONTENTS.sub("", body, count=1)))
-
-
-def _cut(body: str) -> Iterator[Section]:
-    title, anchor, fence = "", "", ""
-    lines: list[str] = []
-    taken: dict[str, int] = {}
-    for line in body.split("\n"):
-        mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence) and not mark[2].strip():
-            fence = ""
-        heading = None if fence or mark else _HEADING.match(line)
-        if heading is None:
-            lines.append(line)
-            continue
-        words = _plain(heading[2])
-        if heading[1] == "#" and not anchor:  # the title belongs to the opening
-            title = words
-            continue
-        yield Section(title, anchor, "\n".join(lines).strip())
-        base = slug(words) or "section"
-        taken[base] = again = taken.get(base, -1) + 1
-        title, anchor, lines = words, f"{base}-{again}" if again else base, []
-    yield Section(title, anchor, "\n".join(lines).strip())
-
-
-def _plain(heading: str) -> str:
-    return one_line(_MARKUP.sub(r"\1", _LINK.sub(r"\1", heading[:MAX_HEADING])))
+    moved: list[Rewritten] = []
+    for pair in pairs.values():
+        if pair.before.words != pair.after.words or pair.before.title != pair.after.title:
+            rewritten.append(pair)
+        elif pair.moved:
+            moved.append(pair)
+    return Changes(
+        earlier,
+        added=tuple(section for j, section in enumerate(new) if j not in pairs),
+        dropped=tuple(section for i, section in enumerate(old) if i not in kept),
+        rewritten=tuple(rewritten),
+        moved=tuple(moved),
+        unchanged=len(pairs) - len(rewritten) - len(moved),
+    )
 
 
 def summary_of(changes: Changes) -> str:
@@ -170,7 +124,8 @@ def summary_of(changes: Changes) -> str:
         return f"Nothing has changed since run {earlier.run_id}."
     return (
         f"Since run {earlier.run_id}: {_sections(count.added)} added, {count.dropped} dropped,"
-        f" {count.rewritten} rewritten, {changes.unchanged} unchanged."
+        f" {count.rewritten} rewritten, {f'{count.moved} moved, ' if count.moved else ''}"
+        f"{changes.unchanged} unchanged."
     )
 
 
@@ -194,6 +149,7 @@ def changes_markdown(changes: Changes, title: str, score: float | None) -> str:
         ("Added", [_row(section, f"{len(section.words)} words") for section in changes.added]),
         ("Dropped", [f"- {escaped(section.title)}" for section in changes.dropped]),
         ("Rewritten", [_row(pair.after, _lengths(pair)) for pair in changes.rewritten]),
+        ("Moved", [_row(pair.after, f"{len(pair.after.words)} words") for pair in changes.moved]),
     ):
         if rows:
             parts += [f"## {head}", "\n".join(rows)]
@@ -208,4 +164,4 @@ def _lengths(pair: Rewritten) -> str:
     before, after = len(pair.before.words), len(pair.after.words)
     renamed = pair.before.title != pair.after.title
     was = f'was "{escaped(pair.before.title)}", ' if renamed else ""
-    return f"{was}{before} words before, {after} now"
+    return f"{was}{before} words before, {after} now{', moved' if pair.moved else ''}"

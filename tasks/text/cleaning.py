@@ -11,7 +11,11 @@ import re
 from functools import cache, lru_cache
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 
+from prefect_llm_reports.tasks.text.allowed_html import only_allowed
+from prefect_llm_reports.tasks.text.fences import balanced
+from prefect_llm_reports.tasks.text.inline_rules import try_by_sign
 from prefect_llm_reports.tasks.text.markdown import (
     MAX_NESTING,
     Parsed,
@@ -23,13 +27,20 @@ from prefect_llm_reports.tasks.text.markdown import (
     well_formed,
 )
 from prefect_llm_reports.tasks.text.rewriting import defused, revised
+from prefect_llm_reports.tasks.text.wrappers import unwrapped
 
 MAX_PASSES = 8
-CACHED_CHARS = 200_000
+CACHED, CACHED_CHARS = 32, 50_000
+"""Texts whose parse is kept, and their length at most: a report is made into several files, while
+others are at work. A parse takes up to fourteen bytes a character."""
 
-_RISKY = re.compile(r"<[A-Za-z/!?]|!\[|\][(:]\s*(?!https?://|mailto:|#|\s)", re.IGNORECASE)
+_RISKY = re.compile(
+    r"<[A-Za-z/!?]|!\["
+    r"|\][(:](?:[ \t]*\n|[ \t]*(?!https?://|mailto:|#)(?:<[^>\n]*[:&]|[^ \t\n/#?]*[:&]))",
+    re.IGNORECASE,
+)
+"""Tags, images, and targets that may have a scheme; without a second parser a note is no link."""
 _WRAPPED = re.compile(r"(`{3,}|~{3,})(?:markdown|md)[ \t]*\Z", re.IGNORECASE)
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)\Z")
 
 
 def clean_markdown(text: str, *, title: str = "Report") -> str:
@@ -50,12 +61,12 @@ def cleaned(text: str, title: str) -> Parsed:
 def _clean(text: str, title: str) -> Parsed:
     text = well_formed(text).removeprefix("\ufeff")
     title = escaped(title) or "Report"
-    source = text if excessive(text) else _tidied(text)
+    source = text if excessive(text) else _tidied(unwrapped(text).text)
     for _ in range(MAX_PASSES):
         if excessive(source):
             break
         tree = parse(source)
-        edited = _tidied(revised(tree, title))
+        edited = _tidied(unwrapped(revised(tree, title)).text)
         if edited == source:
             if not _RISKY.search(source) or _harmless(source):
                 return tree
@@ -66,7 +77,7 @@ def _clean(text: str, title: str) -> Parsed:
     return parse(as_code(source, title))
 
 
-_clean_cached = lru_cache(maxsize=8)(_clean)
+_clean_cached = lru_cache(maxsize=CACHED)(_clean)
 
 
 def _tidied(text: str) -> str:
@@ -76,35 +87,22 @@ def _tidied(text: str) -> str:
         filled = [i for i, line in enumerate(lines) if line.strip(" \t")]
         lines = lines[filled[0] : filled[-1] + 1] if filled else []
         wrapped = _WRAPPED.match(lines[0]) if len(lines) > 1 else None
-        if not wrapped or lines[-1].rstrip() != wrapped[1] or not _balanced(lines[1:-1]):
+        if not wrapped or lines[-1].rstrip() != wrapped[1] or not balanced(lines[1:-1]):
             break
         lines = lines[1:-1]
     return "\n".join(lines) + "\n"
 
 
-def _balanced(lines: list[str]) -> bool:
-    """Whether every code fence in these lines is closed."""
-    fence = ""
-    for line in lines:
-        found = _FENCE.match(line)
-        if not found:
-            continue
-        run, rest = found[1], found[2].strip()
-        if not fence:
-            fence = run
-        elif run[0] == fence[0] and len(run) >= len(fence) and not rest:
-            fence = ""
-    return not fence
-
-
 def _harmless(source: str) -> bool:
     """Check the result with a second parser that knows raw HTML but none of the extensions."""
     for block in _plain_parser().parse(source):
-        if block.type == "html_block":
+        if block.type == "html_block" and not only_allowed(block.content):
             return False
         for token in block.children or []:
             target = str(token.attrGet("href") or "")
-            if token.type in ("html_inline", "image"):
+            if token.type == "html_inline" and not only_allowed(token.content):
+                return False
+            if token.type == "image":
                 return False
             has_scheme = re.match(r"[^/#?]*:", target)
             if token.type == "link_open" and has_scheme and not allowed(target):
@@ -116,4 +114,15 @@ def _harmless(source: str) -> bool:
 def _plain_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": True, "maxNesting": MAX_NESTING})
     parser.validateLink = lambda url: True
+    try_by_sign(parser)
+    parser.core.ruler.at("inline", _links_and_tags)
     return parser
+
+
+def _links_and_tags(state: StateCore) -> None:
+    """Parse inline text that may hold a tag, a link or an image; they begin with `<` or `[`."""
+    for token in state.tokens:
+        if token.type == "inline":
+            token.children = []
+            if "<" in token.content or "[" in token.content:
+                state.md.inline.parse(token.content, state.md, state.env, token.children)

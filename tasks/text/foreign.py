@@ -13,20 +13,53 @@ from collections import Counter
 from typing import Any
 
 HIDDEN = "[key]"
-"""Stands for a key in foreign text."""
+"""Replaces a key in foreign text."""
 
-_SECRET = re.compile(
-    r"\b(?:bearer|basic)\s+[\w.~+/=*-]{8,}|\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*.-]{8,}"
-    r"|\bAIza[\w-]{8,}",
+_AUTHORIZATION = re.compile(r"\b(?:bearer|basic)\s+[\w.~+/=*-]{8,}", re.I)
+_SECRET = re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][\w*.-]{8,}|\bAIza[\w-]{8,}", re.I)
+_CREDENTIALS = re.compile(r"(?<=://)[^\s\"'<>]*@")
+_IN_QUERY = re.compile(
+    r"(?<=[?&;])([\w.%-]*(?:key|token|secret|signature|passw|pwd|credential|auth)[\w.%-]*|sig|sas"
+    r"|code|pass|jwt)=[^\s&;\"'<>]+",
     re.I,
 )
+_OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that JSON does not escape, and that a terminal may obey."""
 
 
 def shown(text: str, limit: int = 200) -> str:
     """Shorten foreign text to one line for a message, and hide everything that looks like a key."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
-    line = _SECRET.sub(HIDDEN, line)
+    line = without_secrets(_AUTHORIZATION.sub(HIDDEN, line))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def without_secrets(text: str) -> str:
+    """Hide keys, and the users, passwords and keys in addresses, in a text of any length."""
+    text = _CREDENTIALS.sub(f"{HIDDEN}@", text) if "://" in text else text
+    text = _IN_QUERY.sub(rf"\1={HIDDEN}", text) if "=" in text else text
+    return _SECRET.sub(HIDDEN, text)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Replace each character that a terminal may obey with its Python escape.
+
+    Args:
+        text: Text from a file, a folder or a person.
+        keep: Unprintable characters to keep, such as the line end.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
+def printable_json(text: str) -> str:
+    """Write the characters of a JSON document that a terminal may obey as JSON escapes.
+
+    Args:
+        text: A JSON document; its line ends stay.
+    """
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def strict_json(text: str | bytes) -> Any:

@@ -8,17 +8,24 @@ parse is shown in a code block.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import normalizeReference
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline, autolink, backtick, image, link
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.footnote.index import footnote_ref
+
+from prefect_llm_reports.tasks.text.allowed_html import BREAK, read_tags
+from prefect_llm_reports.tasks.text.anchors import anchors_of
+from prefect_llm_reports.tasks.text.formulas import Formula
+from prefect_llm_reports.tasks.text.inline_rules import try_by_sign
+from prefect_llm_reports.tasks.text.mathematics import Hidden, cell_tex
 
 MAX_CHARS = 1_000_000
 MAX_MARKERS = 20_000
@@ -27,11 +34,12 @@ MAX_NESTING = 20
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 _CONTROL_BYTES = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _LATER_CONTROLS = re.compile(rb"\xc2[\x80-\x9f]")
-_MARKERS = "[]()*_`<>!|~&\\-+#"
+_MARKERS = b"[]()*_`<>!|~&\\-+#"
 _SAFE_LINK = re.compile(r"(?:https?://|mailto:)[^\s<>\"]+\Z|#[^\s<>\"]*\Z", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"([\\`*_\[\]#~])")
 _ORDINARY_LINK = re.compile(r"https?://[a-z0-9.-]+(?:/[A-Za-z0-9/._~-]*)?\Z")
-_PLAIN = re.compile(r"(?:[^\W_]|[ ,.;?()'\"/])+")
+_MARKUP = re.compile(r"[\n\\`*_~\[<&$]")
+"""Each rule for inline text begins at one of these, or needs one before it."""
 _TASK = re.compile(r"\[[ xX]\]\s")
 
 
@@ -42,6 +50,8 @@ class Heading:
     level: int
     text: str
     anchor: str
+    pieces: tuple[str | Formula, ...] = ()
+    """Its words and formulas in order; empty: it has no formula."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +93,6 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def slug(text: str) -> str:
-    """Name a heading the way GitHub does."""
-    kept = re.sub(r"[^\w\- ]", "", unicodedata.normalize("NFC", text).strip().lower())
-    return kept.replace(" ", "-")
-
-
 def as_code(text: str, title: str) -> str:
     """Put a text into one code block under a heading, unless it is in one already."""
     text = text.rstrip("\n")
@@ -101,8 +105,9 @@ def as_code(text: str, title: str) -> str:
 
 def parse(text: str) -> Parsed:
     """Parse well-formed Markdown that is not `excessive`."""
-    env: dict[str, Any] = {}
-    tokens = _parser().parse(text, env)
+    hidden = Hidden(text)
+    env: dict[str, Any] = {"hidden": hidden}
+    tokens = _parser().parse(hidden.text, env)
     return Parsed(text=text, tokens=tokens, env=env)
 
 
@@ -118,13 +123,18 @@ def _parser() -> MarkdownIt:
     parser.validateLink = lambda url: True  # `allowed` decides on links, in one place
     slowly = parser.normalizeLink
     parser.normalizeLink = lambda url: url if _ORDINARY_LINK.match(url) else slowly(url)
+    parser.inline.ruler.after("text", "formula", _formula)
     parser.inline.ruler.at("backticks", _located(backtick, "code_inline"))
     parser.inline.ruler.at("link", _located(link, "link_open"))
     parser.inline.ruler.at("autolink", _located(autolink, "link_open"))
     parser.inline.ruler.at("image", _located(image, "image"))
+    parser.inline.ruler.at("footnote_ref", _located(footnote_ref, "footnote_ref"))
     parser.core.ruler.at("inline", _inline)
     parser.core.ruler.before("footnote_tail", "leaves", _keep_leaves)
     parser.core.ruler.push("reading", _mark_headings_and_tasks)
+    read_tags(parser)
+    parser.core.ruler.after("details", "formulas", _show_formulas)
+    try_by_sign(parser)
     return parser
 
 
@@ -155,15 +165,64 @@ def _located(rule: Any, kind: str) -> Any:
     return located
 
 
+def _show_formulas(state: StateCore) -> None:
+    """Put the formulas back that the rules of blocks were not to see."""
+    hidden: Hidden = state.env["hidden"]
+    if not hidden.formulas:
+        return
+    lines = hidden.lines if hidden.moves_lines else None
+    before = ""
+    for token in state.tokens:
+        if token.map and lines:
+            token.map = [lines[token.map[0]], lines[token.map[1]]]
+        if token.type == "inline":
+            token.meta["formulas"] = hidden.places(token.content)
+            token.meta["within"] = before
+        if not token.content.isascii():
+            token.content = hidden.shown(token.content)
+        if not token.info.isascii():
+            token.info = hidden.shown(token.info)
+        before = token.type
+    references: dict[str, Any] = state.env.get("references", {})
+    for label, definition in [*references.items()]:
+        del references[label]
+        references[normalizeReference(hidden.shown(label))] = definition
+    for definition in [*references.values(), *state.env.get("duplicate_refs", [])]:
+        for name in ("href", "title"):
+            definition[name] = hidden.shown(definition[name])
+        if lines:
+            definition["map"] = [lines[line] for line in definition["map"]]
+
+
+def _formula(state: StateInline, silent: bool) -> bool:
+    """An inline rule for formulas that were found beforehand."""
+    formula: Formula | None = state.env["formulas"].get(state.pos)
+    if formula is None or not state.src.startswith(formula.source, state.pos):
+        return False
+    end = state.pos + len(formula.source)
+    if end > state.posMax:
+        return False
+    if not silent:
+        token = state.push("formula", "", 0)
+        cell = state.env["within"] in ("th_open", "td_open")
+        token.content = cell_tex(formula.tex) if cell else formula.tex
+        in_line = cell or state.env["within"] in ("heading_open", "summary_open")
+        token.meta = {"span": (state.pos, end), "formula": formula, "in_line": in_line}
+    state.pos = end
+    return True
+
+
 def _inline(state: StateCore) -> None:
     """Parse inline text; skip the rules for plain words, as in most cells and headings."""
     for token in state.tokens:
         if token.type != "inline":
             continue
-        if _PLAIN.fullmatch(token.content):
+        if token.content and not _MARKUP.search(token.content):
             token.children = [Token("text", "", 0, content=token.content)]
         else:
             token.children = []
+            state.env["formulas"] = token.meta.get("formulas", {})
+            state.env["within"] = token.meta.get("within", "")
             state.md.inline.parse(token.content, state.md, state.env, token.children)
 
 
@@ -174,19 +233,11 @@ def _keep_leaves(state: StateCore) -> None:
 
 def _mark_headings_and_tasks(state: StateCore) -> None:
     """Give headings their anchors, and items with a box their state."""
-    headings: list[Heading] = []
-    taken: set[str] = set()
-    again: dict[str, int] = {}
+    opened: list[tuple[Token, str, Sequence[Token]]] = []
     for i, token in enumerate(state.tokens):
         if token.type == "heading_open":
-            words = plain(state.tokens[i + 1].children or [])
-            base = anchor = slug(words) or "section"
-            while anchor in taken:
-                again[base] = again.get(base, 0) + 1
-                anchor = f"{base}-{again[base]}"
-            taken.add(anchor)
-            token.meta["anchor"] = anchor
-            headings.append(Heading(int(token.tag[1]), words, anchor))
+            children = state.tokens[i + 1].children or []
+            opened.append((token, plain(children), children))
         elif token.type == "list_item_open" and i + 2 < len(state.tokens):
             inline = state.tokens[i + 2]
             first = inline.children[0] if inline.children else None
@@ -194,26 +245,48 @@ def _mark_headings_and_tasks(state: StateCore) -> None:
                 token.meta["checked"] = first.content[1] != " "
                 token.attrJoin("class", "task")
                 first.content = first.content[4:]
+    headings: list[Heading] = []
+    anchors = anchors_of([words for _, words, _ in opened])
+    for (token, words, children), anchor in zip(opened, anchors, strict=True):
+        token.meta["anchor"] = anchor
+        headings.append(Heading(int(token.tag[1]), words, anchor, _pieces(children)))
     state.env["headings"] = headings
 
 
-def plain(tokens: Sequence[Token]) -> str:
-    """The words of inline tokens, without any markup."""
+def _pieces(tokens: Sequence[Token]) -> tuple[str | Formula, ...]:
+    """The words and formulas of inline tokens; nothing if there is no formula."""
+    if not any(token.type == "formula" for token in tokens):
+        return ()
+    return tuple(
+        token.meta["formula"] if token.type == "formula" else plain([token], trimmed=False)
+        for token in tokens
+    )
+
+
+def plain(tokens: Sequence[Token], *, trimmed: bool = True) -> str:
+    """The words of inline tokens, without any markup.
+
+    Args:
+        tokens: The tokens.
+        trimmed: Whether space at both ends is removed.
+    """
 
     def words(tokens: Sequence[Token]) -> Iterator[str]:
         for token in tokens:
-            if token.type in ("text", "code_inline"):
+            if token.type in ("text", "code_inline", "formula"):
                 yield token.content
-            elif token.type in ("softbreak", "hardbreak"):
+            elif token.type in ("softbreak", "hardbreak", BREAK):
                 yield " "
             elif token.type == "image":
                 yield from words(token.children or [])
 
-    return "".join(words(tokens)).strip()
+    said = "".join(words(tokens))
+    return said.strip() if trimmed else said
 
 
 def excessive(text: str) -> bool:
     """Whether a text is too large or too tangled to be parsed in bounded time."""
-    return len(text) > MAX_CHARS or (
-        len(text) > MAX_MARKERS and sum(map(text.count, _MARKERS)) > MAX_MARKERS
-    )
+    if not MAX_MARKERS < len(text) <= MAX_CHARS:
+        return len(text) > MAX_CHARS
+    encoded = text.encode("utf-8", "surrogatepass")
+    return len(encoded) - len(encoded.translate(None, _MARKERS)) > MAX_MARKERS

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
+from prefect_llm_reports.tasks.text.allowed_html import (
+    BREAK,
+    CLOSE,
+    COMMENT,
+    DETAILS,
+    END,
+    OPEN,
+    unfolded,
+)
+from prefect_llm_reports.tasks.text.formulas import Formula
 from prefect_llm_reports.tasks.text.markdown import Parsed, allowed, escaped, plain
+from prefect_llm_reports.tasks.text.mathematics import tamed
+from prefect_llm_reports.tasks.text.tool_marks import has_marks, without_marks
 
 _FORBIDDEN = re.compile(
     r"(?P<break>(?<! ) *(?:<br *\/?> *)+)"
@@ -23,7 +36,7 @@ _FORBIDDEN = re.compile(
     r"|(?<![ \t])[ \t]+\n",
     re.MULTILINE | re.IGNORECASE,
 )
-_SUSPECT = ("<", "![", "](", "]:", " \n", "\t\n")
+_BREAKS = re.compile(r"[ \t]*\\?\n\s*|[ \t]*<br ?/?>[ \t]*", re.IGNORECASE)
 
 Span = tuple[int, int, str | None]
 """Start and end in the source, and the replacement; None keeps the source."""
@@ -41,6 +54,7 @@ def revised(tree: Parsed, title: str) -> str:
     covered = bytearray(len(original) + 1)
     code = bytearray(len(original) + 1)
     leaves: list[Token] = tree.env["leaves"]
+    marked = has_marks(tree.text)
     places = _headings_outside_footnotes(leaves)
     root = bool(places) and leaves[places[0]].level == 0
     found = [int(leaves[i].tag[1]) for i in places]
@@ -60,16 +74,27 @@ def revised(tree: Parsed, title: str) -> str:
                 covered[first:last] = code[first:last] = b"\1" * (last - first)
         elif token.type == "heading_open":
             covered[first:last] = b"\1" * (last - first)
-            _set_heading(lines, token, leaves[i + 1], level_at.get(i, 0))
+            words = _inline_revised(leaves[i + 1], marked=marked)
+            _set_heading(lines, token, leaves[i + 1], words, level_at.get(i, 0))
             fresh = False
         elif token.type == "inline":
             covered[first:last] = b"\1" * (last - first)
             if leaves[i - 1].type != "heading_open":
-                before, after = token.content, _inline_revised(token)
+                before, after = token.content, _inline_revised(token, marked=marked)
                 after = _not_a_definition(after) if fresh else after
-                cell = leaves[i - 1].type in ("th_open", "td_open")
-                (_set_cell if cell else _set_lines)(lines, first, before, after)
+                if leaves[i - 1].type in ("th_open", "td_open"):
+                    if before != after:
+                        after = _inline_revised(token, marked=marked, cell=True)
+                        _set_cell(lines, first, token, after)
+                elif leaves[i - 1].type == "summary_open":
+                    _set_summary(lines, first, before, after)
+                else:
+                    _set_lines(lines, first, before, after)
             fresh = False
+        elif token.type in (DETAILS, END):
+            covered[first:last] = b"\1" * (last - first)
+        elif token.type == COMMENT:
+            lines[first:last] = [None] * (last - first)
     for definition in [
         *tree.env.get("references", {}).values(),
         *tree.env.get("duplicate_refs", []),
@@ -120,7 +145,9 @@ def _heading_text(text: str) -> str:
     return re.sub(r"(^|\s)(#+)$", r"\1\\\2", text)
 
 
-def _set_heading(lines: list[str | None], token: Token, inline: Token, level: int) -> None:
+def _set_heading(
+    lines: list[str | None], token: Token, inline: Token, after: str, level: int
+) -> None:
     """Write a heading on one line at its level; level 0 makes it plain text."""
     first, last = token.map or (0, 0)
     source = lines[first] or ""
@@ -132,13 +159,17 @@ def _set_heading(lines: list[str | None], token: Token, inline: Token, level: in
         stripped = source.rstrip(" \t")
         prefix = stripped[: len(stripped) - len(opening)] if stripped.endswith(opening) else ""
     prefix = prefix if token.level else ""
-    words = re.sub(r"[ \t]*\\?\n\s*", " ", _inline_revised(inline)).strip()
+    words = _BREAKS.sub(" ", after).strip()
     lines[first] = prefix + (f"{'#' * level} {_heading_text(words)}" if level else words)
     lines[first + 1 : last] = [None] * (last - first - 1)
 
 
 def _set_lines(lines: list[str | None], first: int, before: str, after: str) -> None:
     """Replace inline text in its lines, and keep the marks of lists and quotes before it."""
+    if lines[first] == before.split("\n", 1)[0] and (details := unfolded(before)):
+        count = before.count("\n")
+        lines[first : first + count + 1] = [details, *[None] * count]
+        return
     if before == after:
         return
     pairs = zip(before.split("\n"), after.split("\n"), strict=False)
@@ -152,22 +183,29 @@ def _set_lines(lines: list[str | None], first: int, before: str, after: str) -> 
             lines[i] = defused(source)
 
 
-def _set_cell(lines: list[str | None], row: int, before: str, after: str) -> None:
+def _set_cell(lines: list[str | None], row: int, token: Token, after: str) -> None:
     """Replace the text of one table cell in the line of its row."""
+    source, old = lines[row] or "", _in_cell(token.content, token.meta.get("formulas", {}))
+    at = source.find(old)
+    whole = source[:at] + after.replace("\n", " ") + source[at + len(old) :]
+    lines[row] = defused(source) if at < 0 else whole
+
+
+def _set_summary(lines: list[str | None], row: int, before: str, after: str) -> None:
+    """Replace the words of a summary in their line."""
+    source = lines[row] or ""
+    at = source.lower().find("<summary>") + len("<summary>")
     if before != after:
-        source, old = lines[row] or "", before.replace("|", "\\|")
-        new = after.replace("\n", " ").replace("|", "\\|")
-        at = source.find(old)
-        whole = source[:at] + new + source[at + len(old) :]
-        lines[row] = defused(source) if at < 0 else whole
+        lines[row] = f"{source[:at]}{after}</summary>"
 
 
 def _not_a_definition(words: str) -> str:
-    """The text of a footnote whose first word no viewer without footnotes takes for a link."""
+    """Keep viewers without footnotes from taking a footnote's first word for a link."""
     target, _, rest = words.partition(" ")
     target, newline, more = target.partition("\n")
     if re.match(r"[^:/`]*:", html.unescape(target)) and not allowed(target.strip("<>")):
         target = f"`{target}`" if "`" not in target else ""
+        rest, more = (f"\\{t}" if t[:1] in ("'", '"', "(") else t for t in (rest, more))
     return target + newline + more + (" " + rest if rest else "")
 
 
@@ -178,35 +216,66 @@ def _follows_link(source: str, start: int) -> bool:
     return "://" in word or "www." in word or "@" in word
 
 
-def _inline_revised(token: Token) -> str:
-    """The source of inline text after its edits; text between the parsed spans is escaped."""
-    source = token.content
+def _in_cell(text: str, formulas: Mapping[int, Formula]) -> str:
+    """The source of a cell with its text: only formulas hold bars that are not escaped."""
+    pieces: list[str] = []
+    at = 0
+    for start, formula in sorted(formulas.items()):
+        pieces += [text[at:start].replace("|", "\\|"), formula.source]
+        at = start + len(formula.source)
+    return "".join([*pieces, text[at:].replace("|", "\\|")])
+
+
+def _inline_revised(token: Token, *, marked: bool, cell: bool = False) -> str:
+    """The source of inline text after its edits; text between the parsed spans is escaped.
+
+    Args:
+        token: The text.
+        marked: Whether the report may hold citation tokens.
+        cell: Whether it stands in a table, where bars outside formulas are escaped.
+    """
+    source, children = token.content, token.children or []
+    if not marked and not cell and len(children) == 1 and children[0].type == "text":
+        return defused(source)
     spans = sorted(_spans(token), key=lambda span: span[:2])
     pieces: list[str] = []
     at = 0
+
+    def between(words: str) -> str:
+        words = defused(without_marks(words) if marked else words)
+        return words.replace("|", "\\|") if cell else words
+
     for start, end, replacement in spans:
         if start < at:
             continue
         kept = source[start:end]
-        pieces.append(defused(source[at:start]))
-        pieces.append(
+        pieces.append(between(source[at:start]))
+        written = (
             kept
             if replacement is None
             else replacement + "\n" * (kept.count("\n") - replacement.count("\n"))
         )
+        formula = start in token.meta.get("formulas", {})
+        pieces.append(written.replace("|", "\\|") if cell and not formula else written)
         at = end
-    pieces.append(defused(source[at:]))
+    pieces.append(between(source[at:]))
     return "".join(pieces)
 
 
 def _spans(token: Token) -> Iterator[Span]:
-    """Code, links and images of inline text, each with what replaces it."""
+    """Code, links and images of inline text, each with its replacement."""
     source, inside = token.content, False
     for child in token.children or []:
         start, end = child.meta.get("span", (0, 0))
         if child.type == "code_inline":
             if "<" not in source[start:end] or not _follows_link(source, start):
                 yield start, end, None
+        elif child.type == "formula":
+            yield start, end, tamed(source[start:end], source[end:])
+        elif child.type in ("footnote_ref", OPEN, CLOSE, BREAK):
+            yield start, end, None
+        elif child.type == COMMENT:
+            yield start, end, ""
         elif child.type == "link_close":
             inside = False
         elif child.type == "link_open":
@@ -217,6 +286,9 @@ def _spans(token: Token) -> Iterator[Span]:
                     yield start, end, None
                 continue
             tail = child.meta["label_end"]
+            label = source[start + 1 : tail]
+            if label.strip() and not without_marks(label).strip():
+                yield start + 1, tail, escaped(urlsplit(href).hostname or "source")
             if not allowed(href):
                 yield start, start + 1, ""
                 yield tail, end, ""
@@ -233,7 +305,8 @@ def _spans(token: Token) -> Iterator[Span]:
 
 def defused(text: str) -> str:
     """Escape everything in a text that a parser could take for HTML, an image or a link."""
-    if not any(mark in text for mark in _SUSPECT):
+    angles, brackets = "<" in text, "](" in text or "![" in text or "]:" in text
+    if not (angles or brackets or " \n" in text or "\t\n" in text):
         return text
 
     def escape(found: re.Match[str]) -> str:
@@ -248,6 +321,8 @@ def defused(text: str) -> str:
         slashes, mark = found["slashes"], found["mark"]
         if len(slashes) % 2 and mark != "<":
             return slashes + mark
+        if len(slashes) % 2:
+            return slashes[:-1] + "&lt;"
         return slashes + {"<": "&lt;", "![": "\\![", "](": "]\\("}[mark]
 
     return _FORBIDDEN.sub(escape, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,81 @@ def test_a_new_heading_over_the_same_text_is_a_rewriting() -> None:
         "rewritten": 1,
     }
     assert 'was "Costs"' in changes_markdown(changes, "Tides", 8.0)
+
+
+def report(*parts: str) -> str:
+    return "# Tides\n\nOpening words.\n\n" + "\n\n".join(parts) + "\n"
+
+
+def details(parent: str, *names: str) -> str:
+    return f"## {parent}\n\n" + "\n\n".join(
+        f"### {name}\n\nThe {name} of {parent} are told here in a few words of their own."
+        for name in names
+    )
+
+
+A, B, C = (details(name, "Costs", "Details") for name in ("Alpha", "Beta", "Gamma"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "added", "dropped", "rewritten", "moved"),
+    [
+        ("", "", [], [], [], []),
+        # One of two swapped sections has moved, and its parts with it.
+        ((A, B), (B, A), [], [], [], ["Beta"]),
+        ((A, B, C), (C, A, B), [], [], [], ["Gamma"]),
+        # A repeated sub-heading pairs with the one under its own parent, however many come before.
+        ((B, C), (A, B, C), ["Alpha", "Costs", "Details"], [], [], []),
+        (
+            (B, C),
+            (B.replace("### Costs", "### Details\n\nWholly new words stand here.\n\n### Costs"), C),
+            ["Details"], [], [], [],
+        ),
+        # A part under another parent has moved.
+        (
+            (A, details("Beta", "Costs"), details("Gamma", "Costs", "Sites")),
+            (A, details("Beta", "Costs") + "\n\n" + details("Gamma", "Sites").partition("\n\n")[2],
+             details("Gamma", "Costs")),
+            [], [], [], ["Sites"],
+        ),
+        # Another name over the same text or the same parts is a rewriting.
+        ((A, B), (A.replace("## Alpha", "## First", 1), B), [], [], ["First"], []),
+        # A moved section that was rewritten is one rewritten section.
+        (
+            (A, B, "## Grid\n\nThe grid is weak in the north and strong in the south."),
+            ("## Grid\n\nThe grid is weak in the north and very strong in the south.", A, B),
+            [], [], ["Grid"], [],
+        ),
+        # A new heading above sections does not move them.
+        ((A, B), ("## Part one", A.replace("## ", "### "), B.replace("## ", "### ")),
+         ["Part one"], [], [], []),
+        # A section with another name and a few other words is the same section.
+        (
+            ("## Grid\n\nThe grid is weak in the north and strong in the south of the country.",),
+            ("## Network\n\nThe grid is weak in the north and strong in the south of this land.",),
+            [], [], ["Network"], [],
+        ),
+    ],
+)  # fmt: skip
+def test_sections_are_paired_by_parent_and_heading_and_then_by_text(
+    old: Sequence[str],
+    new: Sequence[str],
+    added: list[str],
+    dropped: list[str],
+    rewritten: list[str],
+    moved: list[str],
+) -> None:
+    """What has moved is told as moved, and nothing else as new, gone or rewritten."""
+    changes = compared(earlier(report(*old)), report(*new))
+    assert [s.title for s in changes.added] == added
+    assert [s.title for s in changes.dropped] == dropped
+    assert [pair.after.title for pair in changes.rewritten] == rewritten
+    assert [pair.after.title for pair in changes.moved] == moved
+    assert changes.count.moved == len(moved)
+    said = changes_markdown(changes, "Tides", None)
+    assert ("## Moved" in said) == bool(moved)
+    assert (f"{len(moved)} moved, " in said) == bool(moved)
+    assert changes.unchanged == len(sections(report(*new))) - len(added + rewritten + moved)
 
 
 def test_a_list_of_contents_is_no_change_and_code_is_no_heading() -> None:

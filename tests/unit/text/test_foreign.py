@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from prefect_llm_reports.tasks.text.foreign import shown, strict_json
+from prefect_llm_reports.tasks.text.foreign import (
+    printable,
+    printable_json,
+    shown,
+    strict_json,
+    without_secrets,
+)
 
 SECRET = "sk-proj-abcdefghijklmnop0123456789"
 
@@ -17,6 +25,25 @@ def test_foreign_text_is_shown_on_one_bounded_line() -> None:
     for key in (SECRET, "gsk_abcdefgh12345678", "AIzaSyA1234567890", "Bearer abc.def-ghi123"):
         assert shown(f"key {key} is bad") == "key [key] is bad"
     assert shown("model gpt-5-mini, risk-averse") == "model gpt-5-mini, risk-averse"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:geheim@proxy.example:3128",
+        "https://geheim@host.example/v1",
+        "https://host.example/v1?api-key=geheim&api-version=3",
+        "https://host.example/v1?api-version=3&subscription_key=geheim",
+        "https://blob.example/x?sv=3&sig=geheim",
+        "https://host.example/v1?access_token=geheim",
+    ],
+)
+def test_addresses_are_shown_without_their_secrets(address: str) -> None:
+    """An error text of a library, a proxy or a server may name the address that it was given."""
+    for said in (shown(f"cannot reach {address} now"), without_secrets(f"cannot reach {address}")):
+        assert "geheim" not in said
+        assert "example" in said
+        assert ("api-version=3" in address) == ("api-version=3" in said)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +73,13 @@ def test_ordinary_json_is_read() -> None:
     """Ordinary JSON is read, from text and from UTF-8."""
     assert strict_json('{"a": [1, 2.5, null, true]}') == {"a": [1, 2.5, None, True]}
     assert strict_json('"é"'.encode()) == "é"
+
+
+def test_signs_that_terminals_obey_become_text() -> None:
+    """Escape sequences and marks of direction are printed as text; JSON stays the same document."""
+    bad = "a\x1b[2Jb\x07\x9b1m\u202ec\x00\ud800"
+    assert printable(bad) == "a\\x1b[2Jb\\x07\\x9b1m\\u202ec\\x00\\ud800"
+    assert printable("Ärger, 主题, 🌊") == "Ärger, 主题, 🌊"
+    document = json.dumps({"a": "x\x9b\u202e\x7fy\u2028"}, ensure_ascii=False, indent=1)
+    assert json.loads(printable_json(document)) == json.loads(document)
+    assert all(sign.isprintable() or sign == "\n" for sign in printable_json(document))
