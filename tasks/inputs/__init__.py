@@ -1,4 +1,4 @@
-"""What people hand over: topics, inputs, branches files and requests, read and checked.
+"""Input from people: topics, queries, branches files and requests, read and checked.
 
 Here: file formats with their limits, and the checks that every request shares. Not here: checks
 that only reports or only branches need (`reports.checking`, `branches.checking`).

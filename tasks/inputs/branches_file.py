@@ -1,6 +1,6 @@
 """A file that describes a program of branches, as one model.
 
-Here: the file, and what is wrong with it apart from its branches. Not here: whether branches and
+Here: the file, and its problems apart from those of its branches. Not here: whether branches and
 graph can be carried out (`branches.programs`).
 """
 
@@ -20,14 +20,14 @@ from prefect_llm_reports.tasks.inputs.trees import Pairs, value_of
 
 
 class BranchesFile(Record):
-    """What a branches file says; a field that is left empty has its default."""
+    """The content of a branches file; an empty field has its default."""
 
     branches: list[Annotated[Branch | Any, Field(union_mode="left_to_right")]] | None = Field(
         default=None,
         description="What to ask. A branch that is not valid stays as it was written: it is"
         " refused with the graph, so that all problems are found together.",
     )
-    merge: Merge = Field(default=DEFAULT_MERGE, description="What becomes of the outputs.")
+    merge: Merge = Field(default=DEFAULT_MERGE, description="How outputs are merged.")
     model: str | None = Field(default=None, description="Model of the branches that name none.")
     options: BranchOptions = Field(default=BranchOptions(), description="Everything else.")
 
@@ -42,8 +42,8 @@ def read_branches_file(name: str | None, problems: list[str]) -> BranchesFile:
     """Read a branches file: a list of branches, or an object with `branches` and other fields.
 
     Args:
-        name: A path, or an address in S3; None: no file, all is at its default.
-        problems: Takes what is wrong with the file; wrong fields are at their defaults.
+        name: A path, or an address in S3; None: no file, so everything has its default.
+        problems: Receives the file's problems; wrong fields keep their defaults.
     """
     try:
         file = read_file(name, "branches", TREES)

@@ -1,30 +1,37 @@
-"""Files that people hand over: opened within bounds, decoded, and read entry by entry.
+"""Files that people hand over: opened within bounds, and read entry by entry.
 
 Here: the formats with their limits, one set of rules for topics, inputs and branches files. Not
-here: what an entry is made of (`topics`, `queries`, `branches_file`), how a format is parsed
-(`trees`, `tables`).
+here: the parts of an entry (`topics`, `queries`, `branches_file`), encodings (`decoding`), the
+parsers of formats (`trees`, `tables`, `workbooks`).
 """
 
 from __future__ import annotations
 
-import codecs
 import errno
 import os
-import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, cast
 
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
-from prefect_llm_reports.tasks.contract.locations import in_s3
+from prefect_llm_reports.tasks.contract.locations import checked_location, in_s3
+from prefect_llm_reports.tasks.inputs.decoding import LINE_END, decoded
+from prefect_llm_reports.tasks.inputs.headers import names_columns, plain_name
 from prefect_llm_reports.tasks.inputs.problems import Misplaced, seen, short
-from prefect_llm_reports.tasks.inputs.tables import cells_of, csv_rows
+from prefect_llm_reports.tasks.inputs.tables import (
+    DELIMITERS,
+    LOOKED_AT,
+    Row,
+    cells_of,
+    csv_rows,
+    unused_at_end,
+)
 from prefect_llm_reports.tasks.inputs.trees import Items, Pairs, json_tree, yaml_tree
+from prefect_llm_reports.tasks.inputs.workbooks import workbook_rows
 
-LINE_END = re.compile(r"\r\n|\r|\n")
 MEGABYTE = 1_000_000
 
 
@@ -42,29 +49,33 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file of entries is about.
+    """The kind of entries that a file holds.
 
     Attributes:
         name: The entries in the plural, which is also the key of a list of them: `topics`.
         columns: The columns that a table's first row names; none: it is a row like the others.
         without_header: The columns of a table whose first row names none.
         row: An entry's value from a row's cells; None: there is no entry in this row.
+        known: Plain names that make a row a header, by which a table's delimiter is found.
+        renamed: This file's names of columns and keys, by the names that we know.
     """
 
     name: str
     columns: Callable[[str, list[str]], Sequence[str]]
     without_header: Sequence[str]
     row: Callable[[dict[str, str]], Any]
+    known: Collection[str] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def read_file(name: str | None, what: str, endings: Iterable[str] = ()) -> tuple[str, bytes] | None:
     """The name and the bytes of a file that a person named, in a folder or in S3.
 
-    Nothing is read of what is no file, or larger than its format may be.
+    A pipe, a device or a file that is too large for its format is not read.
 
     Args:
         name: A path, or an address in S3; None or empty: no file is named.
-        what: What the file is about, for messages: `topics`.
+        what: The subject of the file, for messages: `topics`.
         endings: The endings that it may have; none: all that are known.
 
     Raises:
@@ -72,6 +83,10 @@ def read_file(name: str | None, what: str, endings: Iterable[str] = ()) -> tuple
     """
     if not name:
         return None
+    try:
+        checked_location(name)
+    except BadInput as bad:
+        raise BadInput(*(f"{what} file {problem}" for problem in bad.problems)) from None
     most = _format_of(name, endings).megabytes * MEGABYTE
     try:
         if in_s3(name):
@@ -80,8 +95,9 @@ def read_file(name: str | None, what: str, endings: Iterable[str] = ()) -> tuple
     except StorageError as error:
         raise BadInput(f"{what} file {name}: {error}") from None
     except OSError as error:
+        looked = "" if Path(name).expanduser().is_absolute() else f" in {Path.cwd()}"
         raise BadInput(
-            f"{what} file {name}: {error.strerror}; give the path of a readable file"
+            f"{what} file {name}: {error.strerror}{looked}; give the path of a readable file"
         ) from None
 
 
@@ -110,7 +126,7 @@ def _from_disk(path: Path, name: str, most: int) -> bytes:
 
 
 def read_tree(name: str, raw: bytes, endings: Iterable[str] = ()) -> Any:
-    """Read a YAML or JSON file as a tree of what is written in it.
+    """Read a YAML or JSON file as a tree of its values as written.
 
     Args:
         name: The file's name or address; its ending decides the format.
@@ -122,7 +138,7 @@ def read_tree(name: str, raw: bytes, endings: Iterable[str] = ()) -> Any:
     """
     found = _format_of(name, endings or TREES)
     assert found.tree
-    return found.tree(name, _decoded(name, raw))
+    return found.tree(name, decoded(name, _bounded(name, raw)))
 
 
 def read_entries(name: str, raw: bytes, contents: Contents, most: int) -> list[Entry]:
@@ -130,15 +146,15 @@ def read_entries(name: str, raw: bytes, contents: Contents, most: int) -> list[E
 
     Args:
         name: The file's name or address; its ending decides the format.
-        raw: The file as stored: UTF-8, or UTF-16 with a byte order mark.
-        contents: What it is about.
+        raw: The file as stored; texts are in UTF-8 or UTF-16.
+        contents: The kind of its entries.
         most: Entries that are wanted; at most one more is returned.
 
     Raises:
         BadInput: The file as a whole cannot be read, or has no entries.
     """
     parse = _format_of(name).entries
-    entries = list(islice(parse(name, _decoded(name, raw), contents), most + 1))
+    entries = list(islice(parse(name, _bounded(name, raw), contents), most + 1))
     if not entries:
         said = f"no {contents.name} in the file; add at least one, or leave the file out"
         raise BadInput(f"{name}: {said}")
@@ -151,54 +167,73 @@ def _too_large(name: str, size: int) -> BadInput:
     return BadInput(f"{name}: the file has {size:,} bytes, {most}")
 
 
-def _decoded(name: str, raw: bytes) -> str:
+def _bounded(name: str, raw: bytes) -> bytes:
     if len(raw) > _format_of(name).megabytes * MEGABYTE:
         raise _too_large(name, len(raw))
-    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    encoding = "utf-16" if utf16 else "utf-8-sig"
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = len(LINE_END.findall(error.object[: error.start].decode(encoding, "replace"))) + 1
-        at = len(raw) - len(error.object) + error.start
-        said = (
-            f"byte {at + 1} of the file (0x{raw[at]:02x}) is not {'UTF-16' if utf16 else 'UTF-8'}"
-        )
-        raise BadInput(f"{name} line {line}: {said}; save the file as UTF-8") from error
+    return raw
 
 
-def _line_entries(name: str, text: str, contents: Contents) -> Iterator[Entry]:
-    del contents
-    for number, line in enumerate(LINE_END.split(text), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield Entry(f"{name} line {number}", line.strip())
+def _line_entries(name: str, raw: bytes, contents: Contents) -> Iterator[Entry]:
+    begun = False
+    for number, line in enumerate(LINE_END.split(decoded(name, raw).rstrip("\x1a")), start=1):
+        said = line.strip()
+        if not said or said.startswith("#"):
+            continue
+        if contents.known and not begun:
+            _refuse_table(f"{name} line {number}", said)
+        begun = True
+        yield Entry(f"{name} line {number}", said)
 
 
-def _csv_entries(name: str, text: str, contents: Contents) -> Iterator[Entry]:
-    columns: Sequence[str] = ()
-    for place, row in csv_rows(name, text):
-        if not columns:
-            columns = contents.columns(place, row)
-            if columns:
-                continue
-            columns = contents.without_header
+def _refuse_table(place: str, line: str) -> None:
+    """Refuse a text file that begins like a table: its rows would be taken for texts."""
+    header = any(names_columns(line.split(delimiter)) for delimiter in DELIMITERS)
+    if header or "\t" in line:
+        seen_as = "reads like the header of a table" if header else "has a tab, as a table has"
+        said = f"{short(line)!r} {seen_as}; rename the file to .csv, or write one text a line"
+        raise BadInput(f"{place}: {said}")
+
+
+def _csv_entries(name: str, raw: bytes, contents: Contents) -> Iterator[Entry]:
+    def names_title(row: Sequence[str]) -> bool:
+        return any(plain_name(cell) in contents.known for cell in row)
+
+    return _table_entries(csv_rows(name, decoded(name, raw), names_title), contents)
+
+
+def _workbook_entries(name: str, raw: bytes, contents: Contents) -> Iterator[Entry]:
+    return _table_entries(workbook_rows(name, raw), contents)
+
+
+def _table_entries(rows: Iterator[Row], contents: Contents) -> Iterator[Entry]:
+    first = list(islice(rows, LOOKED_AT))
+    if not first:
+        return
+    place, row = first[0]
+    used = len(row) - unused_at_end([row for _, row in first])
+    columns = contents.columns(place, row[:used])
+    header = row if columns else None
+    columns = columns or contents.without_header
+    for place, row in chain(first[1:] if header else first, rows):
+        if header and row == header:
+            raise BadInput(f"{place}: repeats the header; remove the row")
         cells = cells_of(row, columns)
         value = cells if isinstance(cells, Misplaced) else contents.row(cells)
         if value is not None:
             yield Entry(place, value)
 
 
-def _yaml_entries(name: str, text: str, contents: Contents) -> Iterator[Entry]:
-    tree = yaml_tree(name, text)
+def _yaml_entries(name: str, raw: bytes, contents: Contents) -> Iterator[Entry]:
+    tree = yaml_tree(name, decoded(name, raw))
     return iter(()) if tree == "" else _tree_entries(name, tree, contents)
 
 
-def _json_entries(name: str, text: str, contents: Contents) -> Iterator[Entry]:
-    return _tree_entries(name, json_tree(name, text), contents)
+def _json_entries(name: str, raw: bytes, contents: Contents) -> Iterator[Entry]:
+    return _tree_entries(name, json_tree(name, decoded(name, raw)), contents)
 
 
 def _tree_entries(name: str, tree: Any, contents: Contents) -> Iterator[Entry]:
-    """The entries of a list: the tree itself, or what its one key holds."""
+    """The entries of a list: the tree itself, or the value of its one key."""
     what = contents.name
     if isinstance(tree, Pairs):
         keys = [str(key) for key, _ in tree]
@@ -211,10 +246,18 @@ def _tree_entries(name: str, tree: Any, contents: Contents) -> Iterator[Entry]:
         raise BadInput(f"{name}: wanted a list of {what}, found {seen(tree)}; write a list")
     if isinstance(tree, Items):
         for line, value in zip(tree.lines, tree, strict=True):
-            yield Entry(f"{name} line {line}", value)
+            yield Entry(f"{name} line {line}", _renamed(value, contents))
     else:
         for number, value in enumerate(cast("list[Any]", tree), start=1):
-            yield Entry(f"{name} item {number}", value)
+            yield Entry(f"{name} item {number}", _renamed(value, contents))
+
+
+def _renamed(value: Any, contents: Contents) -> Any:
+    """Rename the keys that a person named otherwise to the keys that we know."""
+    if not contents.renamed or not isinstance(value, Pairs):
+        return value
+    known = {theirs: ours for ours, theirs in contents.renamed.items()}
+    return Pairs((known.get(plain_name(str(key)), key), part) for key, part in value)
 
 
 @dataclass(frozen=True)
@@ -223,12 +266,12 @@ class _Format:
 
     Attributes:
         megabytes: Size that such a file may have.
-        entries: Reads name and text entry by entry.
+        entries: Reads name and bytes entry by entry.
         tree: Reads name and text as one tree; None: there is none in such a file.
     """
 
     megabytes: int
-    entries: Callable[[str, str, Contents], Iterator[Entry]]
+    entries: Callable[[str, bytes, Contents], Iterator[Entry]]
     tree: Callable[[str, str], Any] | None = None
 
 
@@ -238,10 +281,14 @@ FORMATS = {
     ".yml": _Format(5, _yaml_entries, yaml_tree),
     ".json": _Format(50, _json_entries, json_tree),
     ".csv": _Format(50, _csv_entries),
+    ".tsv": _Format(50, _csv_entries),
+    ".xlsx": _Format(50, _workbook_entries),
 }
 """The formats by ending."""
 TREES = tuple(ending for ending, found in FORMATS.items() if found.tree)
 """Endings of files that hold one tree."""
+SPREADSHEETS = (".tsv", ".xlsx")
+"""Endings that only spreadsheets use."""
 
 
 def _ending(name: str) -> str:
@@ -251,6 +298,9 @@ def _ending(name: str) -> str:
 def _format_of(name: str, endings: Iterable[str] = ()) -> _Format:
     ending, known = _ending(name), tuple(endings) or tuple(FORMATS)
     if ending not in known:
-        wanted = f"wanted {', '.join(known)}; rename the file"
+        usual = [name for name in known if name not in SPREADSHEETS]
+        wanted = f"wanted {', '.join(usual)}; rename the file"
+        if not endings:
+            wanted += f", or save a table as {' or '.join(SPREADSHEETS)}"
         raise BadInput(f"{name}: unknown ending {short(ending)!r}, {wanted}")
     return FORMATS[ending]

@@ -1,20 +1,29 @@
-"""How problems of people's input are worded: shortened, counted, with the value that was seen.
+"""The wording of problems in people's input: shortened, counted, with the value seen.
 
-Here: wording alone. Not here: what counts as a problem.
+Here: wording alone. Not here: the rules that input must keep.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from prefect_llm_reports.tasks.text.foreign import shown
+from prefect_llm_reports.tasks.text.spelling import did_you_mean
 
 LISTED = 20
 """Problems that are listed in full."""
+
+ELSEWHERE = {
+    "extra_headers": "is not an option, because headers may hold secrets, which a run would keep;"
+    " save them in an LLM endpoint block, and name it as the endpoint",
+    "api_key": "is not an option, because a run would keep it; put the key into OPENAI_API_KEY or"
+    " an LLM endpoint block",
+}
+"""Names that people give as options, and the place where each belongs."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Path = tuple[int | str, ...]
@@ -24,7 +33,7 @@ class Misplaced:
     """Something that stands where a text belongs: `42`, `5 cells for the columns title`.
 
     Args:
-        found: It, as written or in words.
+        found: The thing, as written or in words.
     """
 
     __slots__ = ("found",)
@@ -59,12 +68,15 @@ def seen(value: Any) -> str:
     return {"Pairs": "an object", "list": "a list", "Items": "a list"}.get(kind, f"a Python {kind}")
 
 
-def problems_of(error: ValidationError, prefix: str = "") -> list[str]:
+def problems_of(
+    error: ValidationError, prefix: str = "", kind: type[BaseModel] | None = None
+) -> list[str]:
     """What a model found wrong, one sentence each: field, problem, value, next action.
 
     Args:
         error: From pydantic.
         prefix: Begins each sentence, in front of the field's name.
+        kind: The model, for what a person may have meant by an unknown name.
     """
     said: dict[str, list[tuple[str, str]]] = {}
     kinds: set[str] = set()
@@ -72,13 +84,30 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[str]:
         where = ".".join(named := [str(part) for part in wrong["loc"] if not _is_kind(part)])
         if len(named) + 1 == len(wrong["loc"]) and _is_kind(wrong["loc"][-1]):
             kinds.add(where)
-        said.setdefault(where, []).append(_problem(wrong))
+        beside = _names_beside(kind, wrong["loc"]) if kind else ()
+        said.setdefault(where, []).append(_problem(wrong, beside))
     return [
         f"{prefix}{where}: {_one_of([what for what, _ in found])}{found[0][1]}"
         for where, found in said.items()
-        # What is not of one kind may be wrong inside as the other kind, which says more.
+        # A problem inside a list says more than that the value is not of the other kind.
         if not (where in kinds and any(other.startswith(f"{where}.") for other in said))
     ]
+
+
+def _names_beside(kind: type[BaseModel], path: Path) -> set[str]:
+    """The names of the fields of the model, within `kind`, in which a path ends."""
+    at: list[type[BaseModel]] = [kind]
+    for name in path[:-1]:
+        if isinstance(name, str) and not _is_kind(name):
+            fields = [model.model_fields[name] for model in at if name in model.model_fields]
+            at = [model for field in fields for model in _models_in(field.annotation)] or at
+    return {name for model in at for name in model.model_fields}
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 def _is_kind(part: int | str) -> bool:
@@ -87,17 +116,26 @@ def _is_kind(part: int | str) -> bool:
 
 
 def _one_of(problems: Iterable[str]) -> str:
-    """Problems of one value, which is of none of several kinds."""
+    """The problem of a value that is of none of several kinds."""
     return " or ".join(dict.fromkeys(problems)).replace(" or Input should be ", " or ")
 
 
-def _problem(wrong: Any) -> tuple[str, str]:
-    """A problem, and what was seen with what to do about it."""
+def _problem(wrong: Any, known: Collection[str]) -> tuple[str, str]:
+    """A problem, and what was seen with what to do about it.
+
+    Args:
+        wrong: From pydantic.
+        known: The names that would have been right where this one is unknown.
+    """
     match wrong["type"]:
         case "missing":
             return "is missing", "; add it"
         case "extra_forbidden":
-            return "unknown name", "; correct its spelling or remove it"
+            name = str(wrong["loc"][-1])
+            if elsewhere := ELSEWHERE.get(name):
+                return elsewhere, ""
+            near = did_you_mean(name, known)
+            return "unknown name", near or "; correct its spelling or remove it"
         case "value_error":
             return str(wrong["ctx"]["error"]), ""
         case _:
@@ -107,20 +145,20 @@ def _problem(wrong: Any) -> tuple[str, str]:
 def read_model(
     kind: type[Model], given: Mapping[str, Any], problems: list[str], prefix: str = ""
 ) -> Model:
-    """Read values as a model; what is wrong is added to the problems and left at its default.
+    """Read values as a model; a wrong value becomes a problem, and its field keeps the default.
 
-    So that a check of the rest finds what else is wrong, and nothing that is not.
+    A check of the rest then finds all other problems, and no false ones.
 
     Args:
         kind: The model; each of its fields has a default.
         given: Values by field.
-        problems: Takes what is wrong.
+        problems: Receives a sentence for each wrong value.
         prefix: Begins each problem, in front of the field's name.
     """
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        problems += problems_of(error, prefix)
+        problems += problems_of(error, prefix, kind)
         wrong = {_within(given, one["loc"]) for one in error.errors(include_input=False)}
     try:
         return kind.model_validate(_without(given, wrong))

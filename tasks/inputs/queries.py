@@ -1,4 +1,4 @@
-"""Files of inputs for branches: what an input is made of.
+"""Files of inputs for branches: the parts of an input.
 
 Here: texts and objects, as values of JSON. Not here: files and their formats (`files`), which
 inputs are fit for a program (`branches.questions`).

@@ -1,31 +1,35 @@
 """Checks that every request shares: options, endpoints, prices, output, store.
 
-Here: checks made before any call, each of which says what is wrong and what to do. Not here: which
-of them a request needs (`reports.checking`, `branches.checking`).
+Here: checks made before any call; each names a problem and the next action. Not here: the choice of
+checks for a request (`reports.checking`, `branches.checking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 
+from prefect_llm_reports.tasks.answers.locks import LOCKS, FileLocks
 from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.choices import DEFAULT_MODEL
-from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
 from prefect_llm_reports.tasks.contract.records import OFFLINE
 from prefect_llm_reports.tasks.contract.settings import Settings, checked_base_url
 from prefect_llm_reports.tasks.inputs.problems import read_model
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.llm.pricing import PriceList
-from prefect_llm_reports.tasks.llm.transport import OFFLINE_URL
+from prefect_llm_reports.tasks.llm.transport import OFFLINE_URL, system_proxy
 from prefect_llm_reports.tasks.storage.places import Place, open_place
 
 if TYPE_CHECKING:
     from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
 
+UNUSED = ".not-there"
+"""Name of a file that no place has; looking for it shows whether the place can be read."""
 OPENAI_URL = "https://api.openai.com/v1"
 
 T = TypeVar("T")
@@ -53,7 +57,7 @@ class Collected:
         return None
 
     def refuse(self) -> None:
-        """Refuse the request if anything is wrong with it.
+        """Refuse the request if it has any problem.
 
         Raises:
             BadInput: With every problem, once each.
@@ -65,12 +69,12 @@ class Collected:
 def checked_options(
     kind: type[Options], options: Options | Mapping[str, Any] | None, problems: list[str]
 ) -> Options:
-    """Options as a model; wrong ones are added to the problems and left at their defaults.
+    """Options as a model; wrong ones are added to the problems and keep their defaults.
 
     Args:
         kind: The model.
         options: As given; None: the defaults.
-        problems: Takes a sentence for each that is wrong.
+        problems: Receives a sentence for each wrong option.
     """
     if isinstance(options, kind):
         return options
@@ -104,7 +108,7 @@ def endpoint_for(model: str, endpoint: Endpoint | None, settings: Settings) -> E
         settings: The environment.
 
     Raises:
-        BadInput: There is none, or its address is not acceptable.
+        BadInput: There is none, or its address or its proxy is not acceptable.
     """
     if model == OFFLINE:
         return Endpoint(OFFLINE_URL)
@@ -117,6 +121,7 @@ def endpoint_for(model: str, endpoint: Endpoint | None, settings: Settings) -> E
             )
         endpoint = Endpoint(url or OPENAI_URL, key or SecretStr("none"))
     checked_base_url(endpoint.base_url, allow_http=settings.allow_http)
+    system_proxy(endpoint.base_url)
     return replace(
         endpoint,
         base_url=endpoint.base_url.strip().rstrip("/"),
@@ -139,6 +144,9 @@ def endpoints_for(
     Raises:
         BadInput: One is missing, or its address is not acceptable.
     """
+    if options.quote:  # nothing is asked, so no key is needed
+        key = settings.openai_api_key or SecretStr("none")
+        settings = settings.model_copy(update={"openai_api_key": key})
     chosen = endpoint_for(model, saved[name].endpoint() if name else None, settings)
     found = [chosen]
     for other in options.fallbacks:
@@ -149,50 +157,72 @@ def endpoints_for(
     return found
 
 
-def writable_place(location: str, *, private: bool = False) -> Place:
+def writable_place(location: str, *, private: bool = False, only_read: bool = False) -> Place:
     """A place that a probe could write to.
 
     Args:
         location: A folder, or an address in S3.
-        private: Files are for this user only.
+        private: It is a store of answers: files are for this user only, and each is created once.
+        only_read: Nothing will be written: it is not probed, and a missing folder stays missing.
 
     Raises:
-        BadInput: It cannot be written to.
+        BadInput: It cannot be written to, or not read, or cannot be a store.
     """
     place = open_place(location, private=private)
+    if only_read:
+        try:
+            place.read(UNUSED)
+        except StorageError as error:
+            raise BadInput(f"{place.where} is not readable: {error}") from error
+        return place
     place.probe()
+    if private and not place.conditional:
+        raise BadInput(
+            f"store {place.where}: the S3 server does not support conditional writes"
+            " (If-None-Match, If-Match), so two processes could pay for one answer; keep the store"
+            " in a folder (LLM_REPORTS_STORE), or in a bucket of another server"
+        )
+    if private and not place.on_network:
+        try:
+            FileLocks.at(Path(place.path(LOCKS))).check()
+        except StorageError as error:
+            raise BadInput(f"store {place.where}: {error}") from None
     return place
 
 
-def check_priced(options: CallOptions, models: Iterable[str], endpoint: Endpoint) -> None:
-    """Check that every model has a price, without which no budget can be kept.
+def check_priced(
+    options: CallOptions, models: Iterable[str], endpoints: Sequence[Endpoint]
+) -> None:
+    """Check that every model has the prices, at each endpoint, that the options rely on.
 
     Args:
-        options: With or without a budget.
-        models: The models that are asked; fallbacks are added.
-        endpoint: Where they are asked; the embedded engine costs nothing.
+        options: With or without a budget; at the standard price or another.
+        models: The models that are asked where an endpoint has none of its own.
+        endpoints: Where they are asked, with the fallbacks; the embedded engine costs nothing.
 
     Raises:
         BadInput: A price is unknown, or flex is asked for and is not cheaper.
     """
-    if endpoint.base_url == OFFLINE_URL:
-        return
-    prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
-    models = {endpoint.model} if endpoint.model else set(models)
-    dear = sorted(name for name in models if not prices.cheaper(name, "flex"))
-    if options.price == "flex" and dear:
-        raise BadInput(
-            f"price: flex is not cheaper than standard for {', '.join(dear)} at"
-            f" {endpoint.base_url}; leave `price` out, choose another model, or give its flex price"
-            " in the option `prices`"
-        )
-    if options.budget_usd is None:
-        return
-    names = {*models, *(f.model for f in options.fallbacks)}
-    unpriced = sorted(name for name in names if prices.worst(name, 1, 1) is None)
-    if unpriced:
-        raise BadInput(
-            f"budget: the price of {', '.join(unpriced)} at {endpoint.base_url} is unknown, so no"
-            " budget can be kept; give it in the option `prices` or in LLM_REPORTS_PRICES, or"
-            " leave the budget out"
-        )
+    names = set(models)
+    problems: list[str] = []
+    for endpoint in endpoints:
+        if endpoint.base_url == OFFLINE_URL:
+            continue
+        prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
+        asked = sorted({endpoint.model} if endpoint.model else names)
+        dear = [name for name in asked if not prices.cheaper(name, "flex")]
+        if options.price == "flex" and dear:
+            problems.append(
+                f"price: flex is not cheaper than standard for {', '.join(dear)} at"
+                f" {endpoint.base_url}; leave `price` out, choose another model, or give its flex"
+                " price in the option `prices`"
+            )
+        unpriced = [name for name in asked if prices.worst(name, 1, 1) is None]
+        if options.budget_usd is not None and unpriced:
+            problems.append(
+                f"budget: the price of {', '.join(unpriced)} at {endpoint.base_url} is unknown, so"
+                " no budget can be kept; give it in the option `prices` or in LLM_REPORTS_PRICES,"
+                " or leave the budget out"
+            )
+    if problems:
+        raise BadInput(*dict.fromkeys(problems))

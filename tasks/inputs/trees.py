@@ -1,7 +1,7 @@
-"""YAML and JSON as trees of what is written in them, and what those values are.
+"""YAML and JSON as trees of their values as written, and the meaning of those values.
 
-Here: both parsers, their limits, and the values of plain words and numbers. Not here: what a tree
-is about (`topics`, `queries`, `branches_file`), opening and decoding (`files`).
+Here: both parsers, their limits, and the values of plain words and numbers. Not here: the content
+of a tree (`topics`, `queries`, `branches_file`), opening and decoding (`files`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Numeral(Misplaced):
 def yaml_tree(name: str, text: str) -> Any:
     """Parse a YAML file into texts, `Pairs` and `Items`; an empty file is an empty text.
 
-    No tag is obeyed. Depth, aliases and what they repeat are bounded before anything grows.
+    No tag is obeyed. Depth, aliases and the text that they repeat are bounded before anything
+    grows.
 
     Args:
         name: The file's name, for messages.
@@ -108,14 +109,15 @@ def json_tree(name: str, text: str) -> Any:
 def value_of(place: str, tree: Any) -> Any:
     """A tree as the JSON value that it stands for.
 
-    Words without quotes are what YAML takes them for, but dates stay texts; `<<` merges objects.
+    Words without quotes have the meaning that YAML gives them, but dates stay texts; `<<` merges
+    objects.
 
     Args:
         place: Where the tree stands, for messages.
         tree: A tree, or a part of one.
 
     Raises:
-        BadInput: A key is written twice, or a number is none in JSON.
+        BadInput: A key is written twice, or JSON has no such number.
     """
     try:
         return _value(tree, 0)
@@ -169,7 +171,7 @@ def _number(written: str) -> int | float:
 
 
 class _Words(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
-    """Says what a word is short for in YAML."""
+    """Gives the value that an unquoted word has in YAML."""
 
     def __init__(self) -> None:
         yaml.constructor.SafeConstructor.__init__(self)
@@ -215,7 +217,7 @@ class _YamlDocuments:
             said = f"the tag {short(event.tag)!r} is not accepted, only texts, lists and objects"
             raise self._refused(event, f"{said}; remove it")
         before = self._size
-        self._anchored.pop(event.anchor, None)  # an alias inside stands for nothing yet
+        self._anchored.pop(event.anchor, None)  # an alias inside has no value yet
         if isinstance(event, yaml.ScalarEvent):
             self._size += len(event.value) + 1
             found = Plain(event.value) if event.implicit[0] else event.value

@@ -75,7 +75,7 @@ BAD = [
             "b.yaml: options.budget_usd: Input should be greater than or equal to 0, found -1",
             "b.yaml: options.fallbacks.0.model: is missing; add it",
             "b.yaml: options.speed: unknown name; correct its spelling or remove it",
-            "b.yaml: models: unknown name; correct its spelling or remove it",
+            "b.yaml: models: unknown name; did you mean model?",
         ],
     ),
 ]

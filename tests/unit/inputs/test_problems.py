@@ -13,6 +13,12 @@ from prefect_llm_reports.tasks.inputs.problems import first, problems_of, read_m
 
 OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"speed": 1}, "option speed: unknown name; correct its spelling or remove it"),
+    ({"conccurency": 1}, "option conccurency: unknown name; did you mean concurrency?"),
+    ({"budget-usd": 1}, "option budget-usd: unknown name; did you mean budget_usd?"),
+    (
+        {"fallbacks": [{"model": "m", "endpont": "x"}]},
+        "option fallbacks.0.endpont: unknown name; did you mean endpoint?",
+    ),
     (
         {"concurrency": 0},
         "option concurrency: Input should be greater than or equal to 1, found 0; correct it",
@@ -47,6 +53,14 @@ def test_a_problem_is_a_field_what_was_seen_and_what_to_do(
     assert problem.startswith(wanted)
 
 
+def test_an_unknown_name_within_an_object_is_compared_with_the_names_there() -> None:
+    """What is said of a price's field is what a price has, not what options have."""
+    problems: list[str] = []
+    price = {"input": 1, "output": 1, "outputs": 2}
+    read_model(BranchOptions, {"prices": {"m": price}}, problems, "option ")
+    assert problems == ["option prices.m.outputs: unknown name; did you mean output?"]
+
+
 def test_a_value_that_looks_like_a_key_is_not_shown() -> None:
     """A key pasted into the wrong field is not repeated."""
     problems: list[str] = []
@@ -60,7 +74,7 @@ def test_a_validators_own_sentence_is_left_as_it_is() -> None:
     with pytest.raises(ValidationError) as wrong:
         Branch(name="a b")
     (problem,) = problems_of(wrong.value, "branch a b: ")
-    assert problem.startswith("branch a b: name: 'a b' is no branch name; use up to 40 letters")
+    assert problem.startswith("branch a b: name: 'a b' is not a branch name; use up to 40 letters")
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
