@@ -70,6 +70,16 @@ class BranchesResult(Record):
     error: ErrorReport | None = Field(default=None, description="Why there is no merge.")
     warnings: tuple[str, ...] = ()
 
+    @property
+    def answered(self) -> int:
+        """How many branches answered."""
+        return sum(output.status == "answered" for output in self.outputs)
+
+    @property
+    def errors(self) -> dict[str, ErrorReport]:
+        """What branches failed of, by branch."""
+        return {output.name: output.error for output in self.outputs if output.error}
+
 
 class InquiryResult(Record):
     """The result of one input of a batch."""
@@ -81,7 +91,10 @@ class InquiryResult(Record):
     answered: int = Field(description="Number of branches that answered.")
     usage: Usage = Usage()
     cost_usd: Decimal | None = Decimal(0)
-    error: ErrorReport | None = None
+    error: ErrorReport | None = Field(default=None, description="Why there is no merge.")
+    errors: dict[str, ErrorReport] = Field(
+        default={}, description="What branches failed of, by branch."
+    )
 
 
 class BranchBatchResult(RunRecord):
@@ -90,7 +103,7 @@ class BranchBatchResult(RunRecord):
     merge: Merge
     branches: tuple[str, ...]
     inquiries: list[InquiryResult]
-    error: ErrorReport | None = Field(default=None, description="What stopped the batch.")
+    error: ErrorReport | None = Field(default=None, description="The error that stopped the batch.")
     warnings: tuple[str, ...] = ()
 
 

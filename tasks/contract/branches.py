@@ -11,15 +11,16 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from prefect_llm_reports.tasks.contract.call_options import CallOptions
+from prefect_llm_reports.tasks.contract.call_options import GROUPS, CallOptions
 from prefect_llm_reports.tasks.contract.choices import (
     ANSWER_TOKENS,
     BRANCH_CALLS_AT_ONCE,
     CALLS_AT_ONCE,
     TEMPERATURES,
 )
+from prefect_llm_reports.tasks.contract.json_refs import without_refs
 from prefect_llm_reports.tasks.contract.records import Record
-from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
+from prefect_llm_reports.tasks.contract.run_forms import EndpointName, OrText, form
 
 FieldType = Literal["text", "integer", "number", "boolean", "choice"]
 _NAME = re.compile(r"[^\W_][\w-]{0,39}")
@@ -58,7 +59,9 @@ class OutputField(Record):
         description="The values to choose from, for the type choice.",
     )
     many: bool = Field(default=False, description="A list of such values.")
-    optional: bool = Field(default=False, description="May be left empty.")
+    optional: bool = Field(
+        default=False, title="May be empty", description="The model may leave it empty."
+    )
 
     @model_validator(mode="after")
     def _choices_where_they_belong(self) -> OutputField:
@@ -143,9 +146,10 @@ class Branch(Record):
         description="Form of the answer: fields with name, type and description, or a JSON Schema."
         " Empty: thinking and answer.",
     )
-    uses: tuple[Use, ...] = Field(
+    uses: tuple[Annotated[Use, OrText("Source")], ...] = Field(
         default=(),
-        description="Outputs of other branches that this branch reads; it waits for them.",
+        description="Outputs of other branches that this branch reads; it waits for them. A text is"
+        " the source: facts, facts.answer.",
     )
     takes: OutputSpec | None = Field(
         default=None,
@@ -185,7 +189,7 @@ class Branch(Record):
     def _a_plain_name(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
             raise ValueError(
-                f"{value!r} is no branch name; use up to 40 letters, digits, - and _, and begin"
+                f"{value!r} is not a branch name; use up to 40 letters, digits, - and _, and begin"
                 " with a letter or digit"
             )
         return value
@@ -193,12 +197,12 @@ class Branch(Record):
     @field_validator("uses", mode="before")
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
-        """Read `facts.answer` and `{claim: facts.answer}` as a source, with a name or without."""
+        """Read `facts.answer` and `{claim: facts.answer}` as sources, with names or without."""
         if isinstance(value, str | Mapping):
             value = [value]
         if not isinstance(value, list | tuple):
             return value
-        return [_use(given) for given in cast("list[Any]", value)]
+        return [use for given in cast("list[Any]", value) for use in _uses(given)]
 
     @field_validator("model", "endpoint", "temperature", "max_output_tokens", mode="before")
     @classmethod
@@ -208,23 +212,23 @@ class Branch(Record):
     @field_validator("output", "takes", mode="before")
     @classmethod
     def _no_fields_is_unset(cls, value: object) -> object:
-        return None if value == [] else value
+        return None if value == [] else without_refs(value)
 
     def python_model(self, part: Literal["output", "takes"]) -> type[BaseModel] | None:
-        """The pydantic model given as `output` or `takes`; None: it is no model."""
+        """The pydantic model given as `output` or `takes`; None: it is not a model."""
         return self._models.get(part)
 
 
-def _use(given: Any) -> Any:
+def _uses(given: Any) -> list[Any]:
+    """The uses that a short form stands for; a mapping names each of its sources."""
     if isinstance(given, str):
-        return {"source": given}
+        return [{"source": given}]
     if not isinstance(given, Mapping):
-        return given
+        return [given]
     items = cast("Mapping[str, Any]", given)
-    if len(items) == 1 and "source" not in items:
-        ((name, source),) = items.items()
-        return {"source": source, "name": name}
-    return items
+    if "source" in items or (len(items) > 1 and items.keys() & Use.model_fields.keys()):
+        return [items]
+    return [{"source": source, "name": name} for name, source in items.items()]
 
 
 class BranchOptions(CallOptions):
@@ -232,16 +236,11 @@ class BranchOptions(CallOptions):
 
     model_config = ConfigDict(
         json_schema_extra=form(
-            *("budget_usd", "merge_instructions", "merge_model", "merge_output", "vote_field"),
-            *(
-                "quorum",
-                "temperature",
-                "concurrency",
-                "deadline_s",
-                "patience_s",
-                "max_output_tokens",
-            ),
             title="Options",
+            cost=("budget_usd", "quote"),
+            merge=("merge_instructions", "merge_model", "merge_output", "vote_field", "quorum"),
+            **GROUPS,
+            traces=("trace", "experiment"),
         )
     )
 
@@ -274,6 +273,11 @@ class BranchOptions(CallOptions):
         default=None,
         description="Fewest answers for a valid vote. Empty: more than half of the branches.",
     )
+
+    @field_validator("merge_output", mode="before")
+    @classmethod
+    def _without_refs(cls, value: object) -> object:
+        return without_refs(value)
 
     @field_validator("merge_instructions", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ Not here: the options of reports (`options`) and of branches (`branches`).
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, cast
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -12,16 +13,29 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from prefect_llm_reports.tasks.contract.choices import (
     ANSWER_TOKENS,
     CALLS_AT_ONCE,
+    DEADLINE_S,
+    DEPLOYED_PATIENCE_S,
+    FLEX_DEADLINE_S,
+    MAX_OUTPUT_TOKENS,
+    PATIENCE_S,
     REPORT_CALLS_AT_ONCE,
     TEMPERATURES,
+    Effort,
+    Tier,
 )
+from prefect_llm_reports.tasks.contract.extras import checked_extra_body
 from prefect_llm_reports.tasks.contract.records import Price, Record, Usd
 from prefect_llm_reports.tasks.contract.run_forms import EndpointName, form
 
-PATIENCE_S, DEPLOYED_PATIENCE_S = 60.0, 900.0
-"""Seconds to wait for an endpoint that is away: where a person waits, and in deployments."""
-FLEX_DEADLINE_S = 900
-"""Seconds that a flex call may take, as its providers advise."""
+
+def checked_collector(value: str | None) -> str | None:
+    """Refuse an address that cannot take spans, or that holds credentials."""
+    if value is not None and not re.fullmatch(r"https?://[^\s/@?#]+(?:/[^\s@?#]*)?", value):
+        raise ValueError(
+            "this is not the address of a collector; give one like http://127.0.0.1:5000, and"
+            " credentials in MLFLOW_TRACKING_USERNAME and _PASSWORD or OTEL_EXPORTER_OTLP_HEADERS"
+        )
+    return value
 
 
 class Fallback(Record):
@@ -33,6 +47,16 @@ class Fallback(Record):
     endpoint: EndpointName | None = Field(
         default=None, description="A saved LLM endpoint. Empty: the batch's own endpoint."
     )
+
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "model": ("temperature", "reasoning_effort", "max_output_tokens", "extra_body"),
+    "pace": ("concurrency", "requests_per_minute", "tokens_per_minute"),
+    "waiting": ("deadline_s", "patience_s", "fallbacks"),
+    "price": ("price", "when_late", "prices"),
+    "stored_answers": ("refresh", "store", "store_days", "store_mb"),
+}
+"""Groups of options that the run forms of reports and of branches share."""
 
 
 class CallOptions(Record):
@@ -53,7 +77,7 @@ class CallOptions(Record):
         " limit.",
     )
     deadline_s: float = Field(
-        default=120,
+        default=DEADLINE_S,
         title="Deadline (seconds)",
         gt=0,
         le=3600,
@@ -68,7 +92,7 @@ class CallOptions(Record):
         f" fails meanwhile. Empty: {PATIENCE_S:g}, in deployments {DEPLOYED_PATIENCE_S:g}.",
     )
     max_output_tokens: int = Field(
-        default=16_000,
+        default=MAX_OUTPUT_TOKENS,
         ge=ANSWER_TOKENS.least,
         le=ANSWER_TOKENS.most,
         description="Tokens that one answer may have, reasoning included; the highest cost of a"
@@ -81,13 +105,24 @@ class CallOptions(Record):
         description="Sampling temperature. Empty: none is sent, and the model's own default"
         " applies.",
     )
+    reasoning_effort: Effort | None = Field(
+        default=None,
+        description="How much a model may reason before it answers; each endpoint takes some of"
+        " these words. Empty: none is sent, and the model's own default applies.",
+    )
+    extra_body: dict[str, Any] = Field(
+        default={},
+        title="Extra body",
+        description="Further parameters of every request, as the endpoint documents them, such as"
+        " top_p or chat_template_kwargs. None that another option sets, and no secrets.",
+    )
     requests_per_minute: int | None = Field(
         default=None, ge=1, description="The account's limit. Empty: none."
     )
     tokens_per_minute: int | None = Field(
         default=None, ge=1, description="The account's limit. Empty: none."
     )
-    price: Literal["standard", "flex"] = Field(
+    price: Tier = Field(
         default="standard",
         description="flex: half the price at endpoints that offer it, and slower answers; the"
         " deadline is then 900 seconds unless it is given.",
@@ -125,6 +160,22 @@ class CallOptions(Record):
         default=False,
         description="Ignore stored answers: ask for each again, once, and store the new one.",
     )
+    quote: bool = Field(
+        default=False,
+        description="Make no call and spend nothing: show what the run would ask, what it would"
+        " cost in US dollars in each tier, and how many seconds it would take.",
+    )
+
+    trace: str | None = Field(
+        default=None,
+        description="Where spans are sent: MLflow's tracking URI, or the address of a collector"
+        " that takes OTLP over HTTP. Empty: what OTEL_EXPORTER_OTLP_ENDPOINT names.",
+    )
+    experiment: str | None = Field(
+        default=None,
+        description="MLflow's experiment for the spans, or the project's name elsewhere. Empty:"
+        " Default.",
+    )
 
     @property
     def patience(self) -> float:
@@ -141,6 +192,22 @@ class CallOptions(Record):
         if given.get("price") == "flex" and given.get("deadline_s") in (None, ""):
             return {**given, "deadline_s": FLEX_DEADLINE_S}
         return given
+
+    @field_validator("extra_body", mode="before")
+    @classmethod
+    def _no_extra_body(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _contradicts_nothing(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        checked_extra_body(value, effort=info.data.get("reasoning_effort") is not None)
+        return value
+
+    @field_validator("trace")
+    @classmethod
+    def _a_collector(cls, value: str | None) -> str | None:
+        return checked_collector(value)
 
     @field_validator("*", mode="before")
     @classmethod

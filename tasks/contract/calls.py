@@ -27,6 +27,9 @@ class Ask(Record):
     report cannot be published without the answer. `accept` turns the answer's text into the form
     that the store keeps, or raises `Invalid`. `bounded_schema` is the output schema with the bounds
     of its values, which are left out of the key as long as the schema itself is in it.
+    `shares_prefix` means that other questions begin alike, so that a cache of prompts pays.
+    `round` is the round of critique, and `wishes` what else the length of the answer depends on;
+    estimates go by them.
     """
 
     IN_KEY: ClassVar[frozenset[str]] = frozenset(
@@ -38,9 +41,13 @@ class Ask(Record):
             "output_schema",
             "max_output_tokens",
             "temperature",
+            "reasoning_effort",
+            "extra_body",
             "variant",
         }
     )
+    IN_KEY_IF_SET: ClassVar[frozenset[str]] = frozenset({"reasoning_effort", "extra_body"})
+    """Where these are empty, the key is that of questions from before they existed."""
 
     step: str
     label: str
@@ -54,7 +61,12 @@ class Ask(Record):
     bounded_schema: dict[str, Any] | None = Field(default=None, exclude=True, repr=False)
     max_output_tokens: int
     temperature: float | None = None
+    reasoning_effort: str | None = None
+    extra_body: dict[str, Any] = Field(default={})
     variant: str = ""
+    shares_prefix: bool = False
+    round: int = 0
+    wishes: str = ""
     accept: Callable[[str], str] = Field(default=str.strip, exclude=True, repr=False)
 
     @cached_property
@@ -65,8 +77,37 @@ class Ask(Record):
     @cached_property
     def key(self) -> str:
         """The answer's name in the store: 64 hex digits, equal for equal questions."""
-        fields = self.model_dump(include=set(self.IN_KEY) - {"messages"})
+        unset = {name for name in self.IN_KEY_IF_SET if not getattr(self, name)}
+        fields = self.model_dump(include=set(self.IN_KEY) - {"messages"} - unset)
         return digest(canonical_json({**fields, "prompt": self.prompt_digest}))
+
+    @property
+    def kind(self) -> str:
+        """Equal for questions that take about as many tokens as each other, in 16 hex digits.
+
+        They have the same instructions, form and limits; topic and draft do not count.
+        """
+        system = [m.content for m in self.messages if m.role == "system"]
+        effort = [self.temperature, self.reasoning_effort, self.extra_body]
+        limits = [self.max_output_tokens, self.output_schema, *effort]
+        return digest(canonical_json([system, self.wishes, limits]))[:16]
+
+    @property
+    def chars(self) -> int:
+        """Characters of the prompt."""
+        return sum(len(message.content) for message in self.messages)
+
+
+class Asked(Record):
+    """What an answer was the answer to, as far as estimates of later answers need it."""
+
+    step: str
+    kind: str = Field(description="Equal for questions that take about as many tokens.")
+    model: str = Field(description="The model as it was asked for.")
+    item: str = Field(description="The slug of the report or input.")
+    round: int = Field(default=0, description="The round of critique; 0: outside of the rounds.")
+    chars: int = Field(description="Characters of the prompt.")
+    seconds: float = Field(description="Seconds for which its requests were under way.")
 
 
 class Answer(Record):
@@ -80,6 +121,7 @@ class Answer(Record):
     cost_usd: Decimal | None = Field(default=None, description="None: unknown.")
     request_id: str | None = None
     attempts: int = Field(default=1, description="HTTP requests, repeated questions included.")
+    asked: Asked | None = Field(default=None, description="None: kept by an earlier version.")
 
 
 class StepRecord(Record):

@@ -1,4 +1,4 @@
-"""What a person can choose from, the bounds of numbers, and the defaults, each known once.
+"""Choices, bounds of numbers and defaults, each defined once.
 
 Here: plain values, so that the command line shows them without importing pydantic. Not here: the
 models that use them (`options`, `branches`, `requests`).
@@ -12,10 +12,21 @@ Merge = Literal["all", "any", "best", "vote", "concat", "synthesize"]
 MERGES: tuple[Merge, ...] = get_args(Merge)
 ASKING_MERGES: tuple[Merge, ...] = ("best", "synthesize")
 """Merges that call a model."""
+PanelMerge = Literal["mean", "median", "minimum", "weighted"]
+"""Ways in which the scores of a panel become one."""
 
 Format = Literal["pdf", "docx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 """Formats of a report beside Markdown and HTML; each needs the extra of its name."""
+
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+"""Amounts of reasoning, in the words of all endpoints; each endpoint takes some of them."""
+
+Tier = Literal["standard", "flex"]
+TIERS: tuple[Tier, ...] = get_args(Tier)
+"""Price tiers that a run can ask for."""
 
 
 class Range(NamedTuple):
@@ -39,6 +50,24 @@ SCORES = Range(1, 10)
 CALLS_AT_ONCE = Range(1, 1000)
 ANSWER_TOKENS = Range(256, 200_000)
 TEMPERATURES = Range(0, 2)
+REPORT_WORDS = Range(100, 10_000)
+EVIDENCE_WORDS = Range(250, 100_000)
+"""Words of sources in a prompt; a passage has up to 250."""
+
+DEADLINE_S = 120
+"""Seconds that one call may take."""
+FLEX_DEADLINE_S = 900
+"""Seconds that a flex call may take, as its providers advise."""
+PATIENCE_S, DEPLOYED_PATIENCE_S = 60.0, 900.0
+"""Seconds to wait for an endpoint that is away: where a person waits, and in deployments."""
+MAX_OUTPUT_TOKENS = 16_000
+LANGUAGE = "English"
+AUDIENCE = "informed readers who are not specialists"
+LENGTH_WORDS = 1200
+PROMPT_WORDS = 8000
+"""Words of sources that a topic's prompts may hold."""
+CLAIMS_A_CALL, WORDS_A_CLAIM = 10, 20
+"""Claims whose support one call judges, and words of a report for each claim, as a rule."""
 
 DEFAULT_MODEL = "gpt-5-mini"
 DEFAULT_ROUNDS = 3

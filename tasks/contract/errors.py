@@ -21,10 +21,12 @@ ReportsError
 │       ├── RetryLater       the endpoint asks to wait longer than the deadline
 │       ├── AllRejected      different topics were rejected alike, one after the other
 │       └── EndpointDown     first contact failed, or five items in a row
+├── NothingToQuote           item: no passage of the sources fits the topic
 ├── FormatFailed             one file of a report cannot be made; the others are published
 ├── HeldBack                 item: a person decided that the report is not published
 ├── ShardFailed              item: the worker of the report's shard did not finish
 ├── ShardStopped             fatal: what stopped one shard concerns the whole batch
+├── NoWorker                 fatal: no worker takes the shards of a batch
 ├── Undecided                nobody approved or rejected the reports in time
 ├── Interrupted              fatal: a person or the system ended the run
 └── StorageError             fatal: answers or reports can no longer be saved
@@ -142,7 +144,7 @@ class EndpointOverloaded(EndpointUnavailable):
         message: As for every failed call.
         limited: The account's limits do not allow the request now: it waits for its turn again and
             uses up no attempt.
-        about_quota: The endpoint calls that a used-up quota, which it is only if it says so twice.
+        about_quota: The endpoint reports a used-up quota; this counts once it is reported again.
         where: As for every failed call.
     """
 
@@ -204,7 +206,7 @@ class FatalCallError(CallError):
     """No further call can succeed; the batch ends and keeps the paid answers.
 
     Attributes:
-        alone: The error in case the endpoint means one question by it; None: it means all.
+        alone: The error if the endpoint rejects only this question; None: it rejects all.
     """
 
     reach = "fatal"
@@ -232,7 +234,7 @@ class CertificateRefused(FatalCallError):
 
 
 class NotAnEndpoint(FatalCallError):
-    """The server at this address is no OpenAI-compatible endpoint."""
+    """The server at this address is not an OpenAI-compatible endpoint."""
 
 
 class RetryLater(FatalCallError):
@@ -245,6 +247,10 @@ class AllRejected(FatalCallError):
 
 class EndpointDown(FatalCallError):
     """The endpoint is down: the first contact failed, or five items in a row."""
+
+
+class NothingToQuote(ReportsError):
+    """No passage of the sources fits the topic, so the report would have nothing to stand on."""
 
 
 class FormatFailed(ReportsError):
@@ -275,6 +281,12 @@ class ShardStopped(ReportsError):
     def report(self) -> ErrorReport:
         """The error in the form of results."""
         return self._why
+
+
+class NoWorker(ReportsError):
+    """No worker takes the shards of a batch."""
+
+    reach = "fatal"
 
 
 class Undecided(ReportsError):

@@ -14,7 +14,7 @@ def usd_text(usd: Decimal) -> str:
 
 
 def cost_text(usd: Decimal | None) -> str:
-    """What something cost; None: unknown, which is never nothing."""
+    """A cost; None: unknown, which is never zero."""
     return "cost unknown" if usd is None else usd_text(usd)
 
 

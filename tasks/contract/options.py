@@ -7,23 +7,33 @@ of the machine (`settings`).
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import ConfigDict, Field, field_validator
 
-from prefect_llm_reports.tasks.contract.call_options import CallOptions
+from prefect_llm_reports.tasks.contract.call_options import GROUPS, CallOptions
 from prefect_llm_reports.tasks.contract.choices import (
+    AUDIENCE,
+    CLAIMS_A_CALL,
+    EVIDENCE_WORDS,
+    LANGUAGE,
+    LENGTH_WORDS,
+    PROMPT_WORDS,
+    REPORT_WORDS,
     ROUNDS,
+    WORDS_A_CLAIM,
     Format,
+    PanelMerge,
 )
 from prefect_llm_reports.tasks.contract.records import OFFLINE, Record
 from prefect_llm_reports.tasks.contract.run_forms import form
+from prefect_llm_reports.tasks.contract.source_names import source_names
 
 
 def checked_pages_url(value: str | None) -> str | None:
     """Refuse an address that a browser cannot open, or that holds markup."""
     if value is not None and not re.fullmatch(r"https?://[^\s<>()\[\]\"'`\\]+", value):
-        raise ValueError("this is no web address; give one like https://reports.example.com")
+        raise ValueError("this is not a web address; give one like https://reports.example.com")
     return value
 
 
@@ -63,42 +73,34 @@ class ReportOptions(CallOptions):
     """Everything about a batch of reports beyond topics, rounds, threshold, model and output.
 
     Fields in `IN_PROMPT` reach the model: when one changes, answers are bought again. The others
-    only steer the run: stored answers stay valid.
+    only steer the run: stored answers stay valid. `sources` and `evidence_words` are among these:
+    a prompt holds passages, not the names of files, and a topic whose passages stay the same is
+    not asked for again.
     """
 
     model_config = ConfigDict(
         json_schema_extra=form(
-            *("budget_usd", "language", "audience", "length_words", "house_style", "formats"),
-            *("approval", "approval_days", "pages_url"),
-            *("writer_model", "critic_model", "summary_model", "candidates", "judge_model"),
-            *("critics", "critics_merge", "plateau", "temperature", "templates"),
-            *(
-                "concurrency",
-                "deadline_s",
-                "patience_s",
-                "max_output_tokens",
-                "shards",
-                "shard_deployment",
-            ),
             title="Options",
+            cost=("budget_usd", "quote"),
+            report=("language", "audience", "length_words", "house_style", "formats", "templates"),
+            sources=("sources", "evidence_words", "min_coverage", "support", "support_model"),
+            approval=("approval", "approval_days"),
+            critics=("critics", "critics_merge"),
+            models=("writer_model", "critic_model", "summary_model", "judge_model"),
+            drafts=("candidates", "plateau"),
+            topics_file=("topic_column", "guidance_column"),
+            **GROUPS,
+            workers=("shards", "shard_deployment"),
+            links_and_traces=("pages_url", "trace", "experiment"),
         )
     )
 
     IN_PROMPT: ClassVar[frozenset[str]] = frozenset(
         {
-            "writer_model",
-            "critic_model",
-            "summary_model",
-            "language",
-            "audience",
-            "length_words",
-            "house_style",
-            "max_output_tokens",
-            "temperature",
-            "templates",
-            "judge_model",
-            "critics",
-            "critics_merge",
+            *("writer_model", "critic_model", "summary_model", "judge_model"),
+            *("language", "audience", "length_words", "house_style", "templates"),
+            *("max_output_tokens", "temperature", "reasoning_effort", "extra_body"),
+            *("critics", "critics_merge", "support_model"),
         }
     )
 
@@ -127,7 +129,7 @@ class ReportOptions(CallOptions):
         description="A panel: every critic judges each draft from its own point of view, at the"
         " same time. Empty: one critic judges all five criteria.",
     )
-    critics_merge: Literal["mean", "median", "minimum", "weighted"] = Field(
+    critics_merge: PanelMerge = Field(
         default="mean", description="How a panel's scores are combined into the draft's score."
     )
     plateau: int | None = Field(
@@ -137,16 +139,19 @@ class ReportOptions(CallOptions):
         description="Stop after this number of rounds without a better score. Empty: off.",
     )
     language: str = Field(
-        default="English", min_length=1, max_length=100, description="Language of the reports."
+        default=LANGUAGE, min_length=1, max_length=100, description="Language of the reports."
     )
     audience: str = Field(
-        default="informed readers who are not specialists",
+        default=AUDIENCE,
         min_length=1,
         max_length=500,
         description="The readers of the reports.",
     )
     length_words: int = Field(
-        default=1200, ge=100, le=10_000, description="Length of a report to aim for, in words."
+        default=LENGTH_WORDS,
+        ge=REPORT_WORDS.least,
+        le=REPORT_WORDS.most,
+        description="Length of a report to aim for, in words.",
     )
     house_style: str = Field(
         default="",
@@ -164,6 +169,36 @@ class ReportOptions(CallOptions):
         " as in pip install 'prefect-llm-reports[pdf]'.",
     )
 
+    sources: tuple[str, ...] = Field(
+        default=(),
+        description="Files that every report may quote: paths of files and folders, s3:// prefixes,"
+        " or s3-bucket/NAME. A topic may have further ones of its own.",
+    )
+    evidence_words: int = Field(
+        default=PROMPT_WORDS,
+        ge=EVIDENCE_WORDS.least,
+        le=EVIDENCE_WORDS.most,
+        description="Words of sources that a prompt may hold. Longer sources are searched for the"
+        " passages that fit the topic.",
+    )
+
+    min_coverage: float = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="With sources: the share of sentences that must have a note. A draft below it"
+        " scores 7 at most.",
+    )
+    support: bool = Field(
+        default=True,
+        description="With sources: have a model judge whether each quoted passage supports its"
+        " sentence. Its opinion is shown; it changes no score.",
+    )
+    support_model: str | None = Field(
+        default=None,
+        description="Model that judges support. Empty: the critic's model.",
+    )
+
     approval: bool = Field(
         default=False,
         description="Publish finished reports only after a person has decided on them in the"
@@ -171,6 +206,18 @@ class ReportOptions(CallOptions):
     )
     approval_days: float = Field(
         default=7, gt=0, le=365, description="Days to wait for that decision."
+    )
+    topic_column: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Name of the column, or key, of the topics file that holds the topics. Empty:"
+        " title or topic.",
+    )
+    guidance_column: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Name of the column, or key, of the topics file that holds the guidance."
+        " Empty: guidance.",
     )
     pages_url: str | None = Field(
         default=None,
@@ -203,6 +250,11 @@ class ReportOptions(CallOptions):
     def _once_each(cls, value: tuple[Format, ...]) -> tuple[Format, ...]:
         return tuple(dict.fromkeys(value))
 
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return source_names(value)
+
     @field_validator("house_style", mode="before")
     @classmethod
     def _no_style(cls, value: object) -> object:
@@ -216,10 +268,22 @@ class ReportOptions(CallOptions):
             raise ValueError("two critics have the same name; rename one of them")
         return critics
 
-    def calls_a_topic(self, iterations: int) -> int:
-        """Calls for one topic that needs every round of critique."""
+    def calls_a_topic(self, iterations: int, *, grounded: bool = False) -> int:
+        """Calls for one topic that needs every round of critique.
+
+        Args:
+            iterations: Rounds of critique.
+            grounded: The topic has sources, so the support of its claims is judged as well.
+        """
         first = self.candidates + (self.candidates if self.candidates > 1 else 0)
-        return first + iterations * max(1, len(self.critics)) + iterations - 1 + 1
+        judged = self.support_calls if grounded else 0
+        return first + iterations * (max(1, len(self.critics)) + judged) + iterations - 1 + 1
+
+    @property
+    def support_calls(self) -> int:
+        """Calls that judge the claims of one new draft of the usual length."""
+        claims = -(-self.length_words // WORDS_A_CLAIM)
+        return -(-claims // CLAIMS_A_CALL) if self.support else 0
 
     def models(self, model: str) -> dict[str, str]:
         """The model of each step.
@@ -228,7 +292,8 @@ class ReportOptions(CallOptions):
             model: The batch's model, for steps that have none of their own.
         """
         if model == OFFLINE:
-            return dict.fromkeys(("draft", "critique", "revise", "summary", "judge"), OFFLINE)
+            steps = ("draft", "critique", "revise", "summary", "judge", "support")
+            return dict.fromkeys(steps, OFFLINE)
         writer = self.writer_model or model
         return {
             "draft": writer,
@@ -236,4 +301,5 @@ class ReportOptions(CallOptions):
             "revise": writer,
             "summary": self.summary_model or model,
             "judge": self.judge_model or model,
+            "support": self.support_model or self.critic_model or model,
         }

@@ -52,6 +52,17 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """A text on one line, at most so many characters, the last an ellipsis if it is cut.
+
+    Args:
+        text: The text, which may have several lines.
+        most: Characters that it may have.
+    """
+    plain = " ".join(text[: 10 * most].split())
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
 class Rates(Record):
     """US dollars per million tokens."""
 
@@ -70,7 +81,7 @@ class Rates(Record):
 
 
 class Price(Rates):
-    """What a model costs, in US dollars per million tokens."""
+    """The price of a model, in US dollars per million tokens."""
 
     tiers: dict[Literal["flex", "priority", "batch"], Rates] = Field(
         default={},
@@ -137,7 +148,7 @@ class FileEntry(Record):
 
 
 class RunRecord(Record):
-    """What the results of all kinds of runs have in common."""
+    """The fields that the results of all kinds of runs share."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 from slugify import slugify
 
 from prefect_llm_reports.tasks.contract.calls import StepRecord
 from prefect_llm_reports.tasks.contract.choices import SCORES
+from prefect_llm_reports.tasks.contract.evidence import Evidence, EvidenceCount
+from prefect_llm_reports.tasks.contract.provenance import Provenance, Remark
 from prefect_llm_reports.tasks.contract.records import (
     SCHEMA_VERSION,
     Calls,
@@ -23,9 +33,11 @@ from prefect_llm_reports.tasks.contract.records import (
     RunRecord,
     Usage,
     digest,
+    shortened,
 )
+from prefect_llm_reports.tasks.contract.source_names import source_names
 
-Status = Literal["published", "failed", "not_started"]
+Status = Literal["published", "failed", "held_back", "not_started"]
 StopReason = Literal["accepted", "iterations_exhausted", "plateau", "budget_exhausted"]
 
 
@@ -40,10 +52,45 @@ class Topic(Record):
     )
     guidance: str = Field(
         default="",
-        description="Optional: angle, audience or points to cover in this one report.",
+        description="Angle, readers or points to cover in this one report. Empty: none.",
         max_length=20_000,
         json_schema_extra={"position": 1},
     )
+
+    sources: tuple[str, ...] = Field(
+        default=(),
+        description="Files that this one report may quote, beside those of the options. Empty:"
+        " none.",
+        json_schema_extra={"position": 2},
+    )
+    row: dict[str, str] = Field(
+        default={},
+        description="Further cells of the topic's row in a topics file, by the names of their"
+        " columns. Guidance and templates may refer to them; the report may quote them. Empty:"
+        " none.",
+        json_schema_extra={"position": 3},
+    )
+    twin: str = Field(
+        default="",
+        description="What tells this topic from others that have the same title and guidance;"
+        " written by the reader of topics files. Empty: there are none.",
+        json_schema_extra={"position": 4},
+    )
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return source_names(value)
+
+    @field_validator("row", mode="before")
+    @classmethod
+    def _cells(cls, value: object) -> object:
+        """Take numbers as they are written; blank cells alone are no row."""
+        if not isinstance(value, Mapping):
+            return {} if value is None else value
+        cells = cast("Mapping[str, Any]", value).items()
+        written = {n: _cell(cell) for n, cell in cells}
+        return written if any(cell != "" for cell in written.values()) else {}
 
     @field_validator("title", "guidance")
     @classmethod
@@ -57,16 +104,37 @@ class Topic(Record):
             raise ValueError("the title is blank; give the report a topic")
         return value
 
+    @model_serializer(mode="wrap")
+    def _briefly(self, write: SerializerFunctionWrapHandler):  # its schema is the fields'
+        """Leave unused fields out, so that files about topics without them stay as they were."""
+        return {n: v for n, v in write(self).items() if v or n not in ("sources", "row", "twin")}
+
     @property
     def mark(self) -> str:
-        """The eight-digit hash of title and guidance that ends the slug; quicker than the slug."""
-        return digest(f"{self.title}\0{self.guidance}" if self.guidance else self.title)[:8]
+        """The eight-digit hash of title and guidance that ends the slug; quicker than the slug.
+
+        Sources and row are not part of it, so a report keeps its predecessor when they change.
+        """
+        asked = f"{self.title}\0{self.guidance}" if self.guidance else self.title
+        return digest(f"{asked}\0\0{self.twin}" if self.twin else asked)[:8]
+
+    @cached_property
+    def short(self) -> str:
+        """The title on one line, at most 60 characters, for names in the UI."""
+        return shortened(self.title)
 
     @cached_property
     def slug(self) -> str:
         """The report's folder name: at most 80 ASCII characters and an eight-digit hash."""
         words = slugify(self.title, max_length=71, word_boundary=True) or "topic"
         return f"{words}-{self.mark}"
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
 
 class Critique(BaseModel):
@@ -114,6 +182,17 @@ class Draft(Record):
     text: str
     score: float | None = None
     critique: Critique | PanelCritique | None = None
+    critic_score: float | None = Field(
+        default=None, description="The critics' own score, where what checking found caps it."
+    )
+    capped: str = Field(default="", description="Why the score is capped. Empty: it is not.")
+    evidence: EvidenceCount | None = Field(
+        default=None, description="What checking found in it; None: it has no sources."
+    )
+
+
+UNCHECKED = {"critic_score", "capped", "evidence"}
+"""Fields of drafts that only reports with sources have."""
 
 
 class Candidate(Record):
@@ -139,6 +218,17 @@ class Refined(Record):
     created: int
     steps: tuple[StepRecord, ...]
     candidates: tuple[Candidate, ...] = ()
+    language: str = Field(
+        default="", description="BCP 47 tag of the report's language; empty: by its text."
+    )
+    remarks: tuple[Remark, ...] = ()
+    evidence: Evidence | None = None
+    marked: str = ""
+
+    @property
+    def text(self) -> str:
+        """The text to publish: the winner's, in which notes that failed a check say so."""
+        return self.marked or self.winner.text
 
     @property
     def winner(self) -> Draft:
@@ -157,6 +247,11 @@ class History(Record):
     candidates: tuple[Candidate, ...] = Field(
         default=(), description="The first drafts that a judge compared; absent: there was one."
     )
+    remarks: tuple[Remark, ...] = Field(
+        default=(),
+        description="Comments of a reviewer, and the drafts they are on; absent: none.",
+        exclude_if=lambda remarks: not remarks,
+    )
 
 
 class ChangeCount(Record):
@@ -167,6 +262,11 @@ class ChangeCount(Record):
     added: int = 0
     dropped: int = 0
     rewritten: int = 0
+    moved: int = Field(
+        default=0,
+        description="Sections as they were, in another place; absent: none.",
+        exclude_if=lambda count: count == 0,
+    )
 
 
 class ReportResult(Record):
@@ -185,6 +285,9 @@ class ReportResult(Record):
         default=Decimal(0), description="Spent on this report in this run; None: unknown."
     )
     error: ErrorReport | None = None
+    evidence: EvidenceCount | None = Field(
+        default=None, description="What checking found in it; None: it has no sources."
+    )
     changes: ChangeCount | None = Field(
         default=None, description="Changes since the last report on the topic; None: not published."
     )
@@ -210,9 +313,14 @@ class BatchResult(RunRecord):
     """The result of a batch; also the content of batch.json."""
 
     reports: list[ReportResult]
-    error: ErrorReport | None = Field(default=None, description="What stopped the batch.")
+    error: ErrorReport | None = Field(default=None, description="The error that stopped the batch.")
     pacing: list[PaceRecord] = Field(default=[])
     warnings: list[str] = Field(default=[])
+    options: dict[str, Any] = Field(
+        default={},
+        description="Endpoint, model, rounds and threshold, and the options that are not at their"
+        " defaults; empty: not recorded.",
+    )
 
 
 class Manifest(Record):
@@ -235,3 +343,11 @@ class Manifest(Record):
     created: datetime
     files: list[FileEntry]
     warnings: list[str] = Field(default=[], description="Files that could not be made, and why.")
+    provenance: Provenance | None = Field(
+        default=None,
+        description="Who made the report and who decided on it; absent: written before 0.2.",
+        exclude_if=lambda provenance: provenance is None,
+    )
+    evidence: EvidenceCount | None = Field(
+        default=None, description="What checking found in it; None: it has no sources."
+    )

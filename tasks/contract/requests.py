@@ -1,7 +1,7 @@
 """A whole request, as flows and the command line pass it on to be checked.
 
-Here: what was asked for, unchecked, in one object each. Not here: the checks
-(`reports.checking`, `branches.checking`), and what a checked request becomes.
+Here: one object for each kind of request, unchecked. Not here: the checks and the checked requests
+(`reports.checking`, `branches.checking`).
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class BranchesRequest:
     Attributes:
         queries: Inputs given directly.
         queries_file: Name of a file with inputs, added to those.
-        branches: What to ask; None: two branches of `AnswerWithThinking`. A branch that is not
-            valid stays as it was written, for the check to say what is wrong with it.
+        branches: The branches; None: two of `AnswerWithThinking`. An invalid branch stays as it was
+            written, so that the check can name its problems.
         merge: How outputs are merged.
         model: Model of the branches that name none; "offline" for the embedded engine. None or
             empty: the saved endpoint's own default, else the project's.
@@ -128,7 +128,7 @@ def _parameters(request: BatchRequest | BranchesRequest) -> dict[str, Any]:
 
 
 def _of_fallbacks(options: CallOptions | Mapping[str, Any] | None) -> list[str | None]:
-    """Endpoints that fallbacks name; options that are not checked yet are read with care."""
+    """Endpoints that fallbacks name; the options may still be invalid."""
     if isinstance(options, CallOptions):
         return [fallback.endpoint for fallback in options.fallbacks]
     given: Any = (options or {}).get("fallbacks")

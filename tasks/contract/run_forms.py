@@ -5,7 +5,7 @@ Here: the schemas of forms. Not here: which values a parameter allows; its own d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
@@ -16,25 +16,33 @@ from pydantic_core import CoreSchema, core_schema
 _KINDS = {"number": "Number", "string": "Text", "null": "None"}
 
 
-def form(*first: str, title: str | None = None) -> Callable[[dict[str, Any]], None]:
+def form(title: str | None = None, **groups: Sequence[str]) -> Callable[[dict[str, Any]], None]:
     """Shape a model's schema for a form: fields in order, optional fields as plain as others.
 
     A form shows a field that may be null as a choice of types. It shows an optional field without
     a default as an empty input. Both mean the same here, so the second way serves for both.
+    A form has no headings within an object, so the label of a field begins with its group's name.
 
     Args:
-        first: Names of the fields to come first; the others follow in the order of declaration.
         title: The form's title for the whole.
+        groups: Names of fields by group, in the form's order; each field is in one of them. None:
+            the order of declaration, and no groups.
     """
+    group_of = {name: group for group, names in groups.items() for name in names}
 
     def shape(schema: dict[str, Any]) -> None:
         fields: dict[str, dict[str, Any]] = schema.get("properties", {})
-        if missing := set(first) - fields.keys():
-            raise ValueError(f"{schema.get('title')}: no such fields: {', '.join(missing)}")
+        if groups and (wrong := group_of.keys() ^ fields.keys()):
+            names = ", ".join(sorted(wrong))
+            raise ValueError(f"{schema.get('title')}: no such fields, or in no group: {names}")
         if title:
             schema["title"] = title
-        for position, name in enumerate(dict.fromkeys([*first, *fields])):
+        if about := schema.get("description"):
+            schema["description"] = about.partition("\n\n")[0]  # the rest is for programmers
+        for position, name in enumerate(group_of or fields):
             field = fields[name]
+            if group := group_of.get(name):
+                field["title"] = _label(name, field["title"], group.replace("_", " "))
             kinds = cast("list[dict[str, Any]]", field.get("anyOf", []))
             others = [kind for kind in kinds if kind.get("type") != "null"]
             if len(others) < len(kinds) and field.get("default", ...) is None:
@@ -49,6 +57,14 @@ def form(*first: str, title: str | None = None) -> Callable[[dict[str, Any]], No
             field["position"] = position
 
     return shape
+
+
+def _label(name: str, title: str, group: str) -> str:
+    """A field's label below its group: "Sources: evidence words", "Approval days"."""
+    words = name.replace("_", " ")
+    label = words if title == words.title() else title[0].lower() + title[1:]
+    text = label if label.startswith(group) else f"{group}: {label}"
+    return text[0].upper() + text[1:]
 
 
 @dataclass(frozen=True)
@@ -142,8 +158,24 @@ class Lines:
         }
 
 
+@dataclass(frozen=True)
+class OrText:
+    """Marks an object that may also be written as a text: a form offers both.
+
+    Args:
+        title: The form's title for the text.
+    """
+
+    title: str
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"title": self.title, "type": "string"}, handler(schema)]}
+
+
 def begins(value: Any) -> Any:
-    """Fill a form's field in with a value that means the default but is spelled otherwise."""
+    """Fill in a form's field with another spelling of the default."""
     return Field(json_schema_extra={"default": value})
 
 

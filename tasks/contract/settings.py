@@ -18,9 +18,12 @@ from prefect_llm_reports.tasks.contract.options import checked_pages_url
 from prefect_llm_reports.tasks.contract.records import Price
 
 _SECRET_NAME = re.compile(
-    r"^(?:key|sig|code|pass|pwd|auth)$|api[-_]?key|token|secret|passw|signature|credential", re.I
+    r"^(?:sig|code|pass|pwd|sas|jwt)$|key|token|secret|passw|passphrase|signature|credential|auth",
+    re.I,
 )
 """Names of query parameters that carry secrets."""
+_SECRET_VALUE = re.compile(r"^(?:sk|pk|rk|gsk|xai|hf|AIza|ghp|eyJ)[-_\w]{16,}$")
+"""Values that are keys, in a query parameter of any name."""
 
 
 class Settings(BaseSettings):
@@ -30,7 +33,9 @@ class Settings(BaseSettings):
     OpenAI-compatible client uses: `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LLM_REPORTS_", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LLM_REPORTS_", populate_by_name=True, env_ignore_empty=True
+    )
 
     openai_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key")
@@ -55,6 +60,16 @@ class Settings(BaseSettings):
         default=None,
         description="Web address at which the output folder is served, for links in the UI.",
     )
+    sources: str = Field(
+        default="",
+        description="Folders below which sources may lie, with : between. Empty: the working"
+        " directory.",
+    )
+    pages_folder: str | None = Field(
+        default=None,
+        description="The output folder that this address serves; runs into other folders get no"
+        " links. Empty: any.",
+    )
     lease_s: float = Field(
         default=60,
         gt=0,
@@ -66,6 +81,16 @@ class Settings(BaseSettings):
         description="Longest wait in seconds before the second attempt; it doubles with each.",
     )
 
+    def pages_of(self, output: str) -> str | None:
+        """The address of an output's pages; None: it is not served.
+
+        Args:
+            output: The full name of the output folder.
+        """
+        if self.pages_folder is None or absolute(self.pages_folder) == absolute(output):
+            return self.pages_url
+        return None
+
     @field_validator("pages_url")
     @classmethod
     def _an_address(cls, value: str | None) -> str | None:
@@ -76,8 +101,8 @@ def checked_base_url(url: str, *, allow_http: bool = False) -> str:
     """Check an endpoint's address.
 
     Args:
-        url: The address to which `/chat/completions` is added; where it ends so already, that is
-            taken off. A query such as `?api-version=` is kept.
+        url: The address, with or without `/chat/completions` at its end. A query such as
+            `?api-version=` is kept.
         allow_http: Allow http to other machines.
 
     Returns:
@@ -91,22 +116,23 @@ def checked_base_url(url: str, *, allow_http: bool = False) -> str:
         _ = parts.port
     except ValueError:
         raise BadInput(
-            "base URL: this is no address; give one like https://api.example.com/v1"
+            "base URL: this is not an address; give one like https://api.example.com/v1"
         ) from None
     host = parts.hostname or ""
     if parts.username or parts.password:
         raise BadInput(
             f"base URL of {host}: it holds credentials; put the key into OPENAI_API_KEY or a block"
         )
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    if secret := [n for n, value in query if _SECRET_NAME.search(n) or _SECRET_VALUE.match(value)]:
+        raise BadInput(
+            f"base URL of {host}: its query holds {secret[0][:40]!r}, which would be kept and"
+            " shown; put the key into OPENAI_API_KEY or a block"
+        )
     if parts.scheme not in ("http", "https") or not host:
         raise BadInput(
-            f"base URL {url!r}: this is no http(s) address; give one like https://api.example.com/v1"
-        )
-    named = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    if secret := sorted(name for name in named if _SECRET_NAME.search(name)):
-        raise BadInput(
-            f"base URL of {host}: its query holds {secret[0]}, which would be kept and shown; put"
-            " the key into OPENAI_API_KEY or a block"
+            f"base URL {url!r}: this is not an http(s) address;"
+            " give one like https://api.example.com/v1"
         )
     if parts.scheme == "http" and not on_this_machine(host) and not allow_http:
         raise BadInput(
@@ -114,12 +140,12 @@ def checked_base_url(url: str, *, allow_http: bool = False) -> str:
             " use https, or set LLM_REPORTS_ALLOW_HTTP=true"
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{parts.netloc}{path}{query}"
+    kept = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{path}{kept}"
 
 
 def on_this_machine(host: str) -> bool:
-    """Whether a host is this machine, by its address and not by how its name begins."""
+    """Whether a host is this machine; its whole address decides, not the beginning of its name."""
     if host.lower() == "localhost":
         return True
     try:

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 
 class Tag(StrEnum):
-    """Names of tags, as templates spell them; text inside any tag can open or close none."""
+    """Names of tags, as templates spell them; text inside a tag can neither open nor close one."""
 
     TOPIC = "topic"
     GUIDANCE = "guidance"
@@ -29,9 +29,16 @@ class Tag(StrEnum):
     INPUT = "input"
     INSTRUCTIONS = "instructions"
     PROBLEM = "problem"
+    PASSAGE = "passage"
+    FINDINGS = "findings"
+    CLAIM = "claim"
+    QUOTE = "quote"
 
 
+GROUNDED = (Tag.PASSAGE, Tag.FINDINGS, Tag.CLAIM, Tag.QUOTE)
+"""Tags that only prompts with sources have; other prompts need not escape them."""
 _NAMES = "|".join(Tag)
+_PLAIN_NAMES = "|".join(tag for tag in Tag if tag not in GROUNDED)
 _UNSEEN = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]*"
 _OPENED = re.compile(rf"^<({_NAMES})>\n", re.MULTILINE)
 _ESCAPED = re.compile(rf"&lt;(/?(?:{_NAMES})>)")
@@ -44,12 +51,21 @@ def delimited(tag: str, text: str) -> str:
         tag: One of `Tag`, or a name that a user's template brings.
         text: The text; each of our tags in it, and the given one, is escaped.
     """
-    return f"<{tag}>\n{_tags(tag).sub('&lt;', text)}\n</{tag}>"
+    return _delimited(tag, text, _PLAIN_NAMES)
 
 
-@lru_cache(maxsize=64)
-def _tags(tag: str) -> re.Pattern[str]:
-    names = f"{_NAMES}|{re.escape(tag)}"
+def delimited_with_sources(tag: str, text: str) -> str:
+    """Enclose untrusted text in a tag, as `delimited` does, in a prompt with sources."""
+    return _delimited(tag, text, _NAMES)
+
+
+def _delimited(tag: str, text: str, names: str) -> str:
+    return f"<{tag}>\n{_tags(tag, names).sub('&lt;', text)}\n</{tag}>"
+
+
+@lru_cache(maxsize=128)
+def _tags(tag: str, names: str) -> re.Pattern[str]:
+    names = f"{names}|{re.escape(tag)}"
     return re.compile(rf"<(?={_UNSEEN}(?:/{_UNSEEN})?(?:{names})\b)", re.IGNORECASE)
 
 

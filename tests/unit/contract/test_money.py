@@ -36,6 +36,6 @@ def test_a_cost_is_written_to_a_hundredth_of_a_cent(usd: Decimal | None, text: s
 def test_a_cost_has_one_form_for_each_place(
     usd: str | None, cell: str, page: str, exact: str
 ) -> None:
-    """A table and a page round, a program gets every digit, and unknown is never nothing."""
+    """A table and a page round, a program gets every digit, and unknown is never zero."""
     cost = None if usd is None else Decimal(usd)
     assert (cost_cell(cost), cost_on_page(cost), exact_cost(cost)) == (cell, page, exact)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -133,15 +134,31 @@ def test_another_kind_of_block_or_an_unsaved_one_is_refused() -> None:
         TypeAdapter(Output).validate_python(saved(LLMEndpoint(), "default"))
 
 
-def test_a_form_names_only_fields_that_exist() -> None:
-    """An order that names a field which is gone is a mistake in the code, and is said."""
+def test_options_are_in_groups_and_common_ones_come_first() -> None:
+    """A form has no headings within an object, so labels name their group."""
+    for name in ("report-batch", "parallel-branches"):
+        (options,) = (o for kind, o in groups(FORMS[name]) if kind.endswith("Options"))
+        labels = [o["title"] for o in sorted(options.values(), key=lambda o: o["position"])]
+        assert labels[0] == "Cost: budget (USD)"
+        firsts = [label.split(":")[0].split()[0] for label in labels]
+        assert len(set(firsts)) < len(labels) / 2
+        together = [one for one, before in pairwise([*firsts, ""]) if one != before]
+        assert len(together) == len(set(together)), "a group is in one place"
+
+
+@pytest.mark.parametrize(
+    "grouped", [("second", "third", "first"), ("second",)], ids=["gone", "forgotten"]
+)
+def test_a_form_with_groups_has_each_field_in_one(grouped: tuple[str, ...]) -> None:
+    """An order that names a field which is gone, or forgets one, is a mistake in the code."""
 
     class Model(BaseModel):
-        model_config = ConfigDict(json_schema_extra=form("second", "third"))
+        model_config = ConfigDict(json_schema_extra=form(numbers=grouped))
         first: int = 1
         second: int = 2
 
-    with pytest.raises(ValueError, match="no such fields: third"):
+    wrong = "third" if len(grouped) > 1 else "first"
+    with pytest.raises(ValueError, match=f"no such fields, or in no group: {wrong}"):
         Model.model_json_schema()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
-from prefect_llm_reports.tasks.contract.settings import checked_base_url
+from prefect_llm_reports.tasks.contract.settings import Settings, checked_base_url
 
 TAKEN = {
     "https://api.example.com/v1": "https://api.example.com/v1",
@@ -30,6 +30,11 @@ REFUSED = [
     "https://h/v1?api_key=sk-1",
     "https://h/v1?key=AIza",
     "https://h/v1?access_token=1",
+    "https://h/v1?subscription-key=1",
+    "https://h/v1?X-Amz-Signature=1",
+    "https://h/v1?Authorization=Bearer%201",
+    "https://h/v1?t=sk-proj-0123456789abcdef01",
+    "ftp://h/v1?key=1",
     "https://h/v1?sig=1",
     "ftp://h/v1",
     "h/v1",
@@ -51,3 +56,42 @@ def test_an_address_that_would_tell_a_secret_is_refused(given: str) -> None:
         checked_base_url(given)
     assert "sk-1" not in str(refused.value)
     assert "AIza" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LLM_REPORTS_STORE",
+        "LLM_REPORTS_ALLOW_HTTP",
+        "LLM_REPORTS_PRICES",
+        "LLM_REPORTS_PAGES_URL",
+        "LLM_REPORTS_PAGES_FOLDER",
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+    ],
+)
+def test_an_empty_variable_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`LLM_REPORTS_STORE=` is not the folder where the command is started."""
+    monkeypatch.delenv(name, raising=False)
+    without = Settings()
+    monkeypatch.setenv(name, "")
+    assert Settings() == without
+
+
+@pytest.mark.parametrize(
+    ("folder", "output", "served"),
+    [
+        (None, "anything", True),
+        ("reports", "reports", True),
+        ("reports", "./reports/", True),
+        ("reports", "s3://bucket/reports", False),
+        ("reports", "other", False),
+        ("s3://bucket/reports", "s3://bucket/reports", True),
+    ],
+)
+def test_links_lead_to_the_folder_that_is_served(
+    folder: str | None, output: str, served: bool
+) -> None:
+    """A run into another folder has no pages at the address."""
+    settings = Settings(pages_url="https://reports.example.com", pages_folder=folder)
+    assert settings.pages_of(output) == ("https://reports.example.com" if served else None)

@@ -33,5 +33,5 @@ def test_templates_use_known_tags_only() -> None:
     """Each tag in a packaged prompt is one of ours, so that no text inside it can close it."""
     prompts = [path.read_text() for path in ROOT.glob("tasks/templates/prompts/*.j2")]
     used = {tag for prompt in prompts for tag in re.findall(r"delimited\(\W(\w+)", prompt)}
-    assert len(prompts) == 7
+    assert len(prompts) == 14
     assert {"topic", "draft", "query"} <= used <= set(Tag)
