@@ -71,7 +71,7 @@ class Absence:
         )
 
     def said(self, now: float) -> str:
-        """What is waited for, in words; empty: nothing."""
+        """A sentence for the progress line; empty: the endpoint is there."""
         if self.since is None:
             return ""
         return (

@@ -7,43 +7,18 @@ many requests at once (`llm.adaptive`), who waits (`llm.pacing`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from prefect_llm_reports.tasks.llm.allowance import Allowance
 from prefect_llm_reports.tasks.llm.hints import Limit
 from prefect_llm_reports.tasks.llm.learnt_rate import LearntRate
+from prefect_llm_reports.tasks.llm.under_way import Sent
 
 NOW_S = 1e-6
 """Shorter waits count as over: rounding must not make timers that never advance."""
 
 
-@dataclass
-class Sent:
-    """One request that was sent.
-
-    Attributes:
-        at: When.
-        tokens: Its likely tokens.
-        beside: Requests that were under way at the endpoint when it was sent.
-        requests_so_far: Requests of its account sent up to it, with it.
-        tokens_so_far: Likely tokens of its account sent up to it, with it.
-        answers_before: Answers that the endpoint had given when it was sent.
-        landed: A response came, or none will.
-        refused: The account's limits did not allow it.
-    """
-
-    at: float
-    tokens: int
-    beside: int
-    requests_so_far: float
-    tokens_so_far: float
-    answers_before: int = 0
-    landed: bool = False
-    refused: bool = False
-
-
 class Account:
-    """What an account may send for one model.
+    """The limits of an account for one model.
 
     Attributes:
         learnt: The rate that refusals have shown.
@@ -56,12 +31,12 @@ class Account:
         self._refused_tokens = 0.0
         self._allowances: dict[str, Allowance] = {}
 
-    def sent(self, tokens: int, beside: int, now: float) -> Sent:
+    def sent(self, sent: Sent) -> None:
         """Count a request."""
         self._requests += 1
-        self._tokens += tokens
-        self.learnt.sent(now)
-        return Sent(now, tokens, beside, self._requests, self._tokens)
+        self._tokens += sent.tokens
+        sent.requests_so_far, sent.tokens_so_far = self._requests, self._tokens
+        self.learnt.sent(sent)
 
     def told(self, limits: Iterable[Limit], sent: Sent, now: float) -> None:
         """Take note of limits that a response names."""

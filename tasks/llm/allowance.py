@@ -34,11 +34,11 @@ RISE = 0.2
 """Part of a surprise that is believed at once, when there is more left than expected."""
 
 MOST_WEIGHT, LEAST_WEIGHT = 20.0, 0.02
-"""How the endpoint may count a unit, beside how it is counted here."""
+"""The endpoint counts a unit as at most, and at least, so many units here."""
 
 
 class Allowance:
-    """What is left of one limit, from observation to observation.
+    """One limit of an account, followed from observation to observation.
 
     Attributes:
         kind: `requests` or `tokens`.
@@ -103,10 +103,12 @@ class Allowance:
             return
         if used - before[1] < (self._depth or self._limit or 0) * 0.2:
             return
+        if sent_at - before[2] < ARRIVES_S:  # they may have arrived in another order
+            return
         taken = before[0] + (sent_at - before[2]) * self.per_s - left
         seen = taken / (used - before[1])
         if seen > 0:
-            weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, seen))
+            weight = min(MOST_WEIGHT, 2 * self.weight, max(LEAST_WEIGHT, self.weight / 2, seen))
             self.weight = weight if self.weight == 1.0 else (3 * self.weight + weight) / 4
         self._weighed = (left, used, sent_at)
 

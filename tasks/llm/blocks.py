@@ -6,12 +6,24 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from prefect.blocks.core import Block
+from prefect.types import SecretDict
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import Price
 from prefect_llm_reports.tasks.contract.settings import checked_base_url
-from prefect_llm_reports.tasks.llm.endpoint import Endpoint
+from prefect_llm_reports.tasks.llm.endpoint import Endpoint, checked_headers
+
+RECIPES = (
+    "Azure: https://RESOURCE.openai.azure.com/openai/v1, or .../openai/deployments/DEPLOYMENT?"
+    "api-version=2024-10-21, with the key of the resource; OpenRouter: https://openrouter.ai/api/v1;"
+    " Gemini: https://generativelanguage.googleapis.com/v1beta/openai; Groq:"
+    " https://api.groq.com/openai/v1; Mistral: https://api.mistral.ai/v1; DeepSeek:"
+    " https://api.deepseek.com/v1; vLLM: http://127.0.0.1:8000/v1; Ollama:"
+    " http://127.0.0.1:11434/v1; llama.cpp: http://127.0.0.1:8080/v1; LM Studio:"
+    " http://127.0.0.1:1234/v1; LiteLLM: http://127.0.0.1:4000/v1."
+)
+"""Addresses of known endpoints; `deployments/endpoints.md` has more about each."""
 
 
 class LLMEndpoint(Block):
@@ -46,10 +58,16 @@ class LLMEndpoint(Block):
     base_url: str = Field(
         default="https://api.openai.com/v1",
         title="Base URL",
-        description="Address without /chat/completions; https, or http on this machine.",
+        description="Address without /chat/completions; https, or http on this machine. " + RECIPES,
     )
     api_key: SecretStr | None = Field(
         default=None, title="API key", description="Kept encrypted. Empty: the server needs none."
+    )
+    extra_headers: SecretDict = Field(
+        default_factory=lambda: SecretDict({}),
+        title="Extra headers",
+        description="Further headers of each request, as an object of names and values; kept"
+        ' encrypted. A gateway may want some: {"HTTP-Referer": "https://reports.example.com"}.',
     )
     model: str | None = Field(
         default=None, description="Model used when a run names none. Empty: the project's default."
@@ -76,15 +94,24 @@ class LLMEndpoint(Block):
     def _no_credentials(cls, url: str) -> str:
         return checked_base_url(url, allow_http=True)
 
+    @field_validator("extra_headers", mode="before")
+    @classmethod
+    def _no_headers(cls, headers: object) -> object:
+        return {} if headers in (None, "") else headers
+
     def endpoint(self) -> Endpoint:
         """The endpoint as a session takes it.
 
         Raises:
-            BadInput: The address is http to another machine, which is not permitted.
+            BadInput: The address is http to another machine, which is not permitted, or a header
+                cannot be sent.
         """
+        key = self.api_key.get_secret_value().strip() if self.api_key else ""
+        headers = self.extra_headers.get_secret_value()
         return Endpoint(
             base_url=checked_base_url(self.base_url, allow_http=self.allow_http),
             api_key=self.api_key or SecretStr("none"),
+            headers=checked_headers(headers, key_given=key not in ("", "none")),
             prices=self.prices,
             requests_per_minute=self.requests_per_minute,
             tokens_per_minute=self.tokens_per_minute,

@@ -153,6 +153,17 @@ class Budget:
         finally:
             self._settle(reservation, item, drawn)
 
+    def expect(self, reservation: Reservation, worst: Decimal) -> None:
+        """Hold more for a call under way, which turns out to cost more than was thought.
+
+        Args:
+            reservation: What is held for it.
+            worst: The most that it may cost.
+        """
+        if self.limit is not None and worst > reservation.worst:
+            self._reserved += worst - reservation.worst
+            reservation.worst = worst
+
     async def _claim(self, claim: _Claim) -> Decimal:
         """Wait until the amount is booked; return the part that came out of the allowance."""
         self._waiting.append(claim)

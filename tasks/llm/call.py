@@ -12,7 +12,7 @@ from prefect_llm_reports.tasks.contract.records import Usage
 
 @dataclass
 class Bill:
-    """What one request took.
+    """Tokens and cost of one request.
 
     Attributes:
         usage: Tokens that the endpoint named; None: none named.
@@ -64,6 +64,7 @@ class Call:
         turn: Its turn at the endpoint, held until the answer is kept or known to be unusable.
         usage: Tokens of all its requests; None: unknown.
         usd: Cost of all its requests; None: unknown.
+        seconds: Seconds for which its requests were under way.
     """
 
     ask: Ask
@@ -93,6 +94,7 @@ class Call:
     turn: AsyncExitStack = field(default_factory=AsyncExitStack)
     usage: Usage | None = field(default_factory=Usage)
     usd: Decimal | None = Decimal(0)
+    seconds: float = 0.0
 
     def begin_anew(self) -> None:
         """Go on with a changed request, which has a deadline of its own."""

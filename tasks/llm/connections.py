@@ -37,7 +37,7 @@ MOST_STALE = 200
 """Connections that may turn out to be closed, for one request."""
 
 _ACKED = 120
-"""Where Linux's `struct tcp_info` holds the bytes that the other side has acknowledged."""
+"""The place in Linux's `struct tcp_info` of the bytes that the other side has acknowledged."""
 
 _MEANS: list[tuple[type[Exception], type[httpx2.RequestError]]] = [
     (aiohttp.ConnectionTimeoutError, httpx2.ConnectTimeout),
@@ -63,7 +63,41 @@ def _as_the_client_knows_them() -> Generator[None]:
         yield
     except (aiohttp.ClientError, OSError) as error:
         known = next(known for kind, known in _MEANS if isinstance(error, kind))
-        raise known(str(error)) from error
+        raise known(_in_words(error)) from error
+
+
+def _in_words(error: Exception) -> str:
+    """An error in our words: aiohttp's own may hold the address and the password of a proxy."""
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            if error.status == 407:
+                return "the proxy refuses the name or password (407); correct HTTPS_PROXY"
+            return f"the proxy refuses the connection ({error.status}); check HTTPS_PROXY"
+        case aiohttp.ConnectionTimeoutError():
+            return f"no connection within {CONNECT_S} s"
+        case aiohttp.ClientProxyConnectionError():
+            return f"the proxy is not reached: {_reason(error)}; check HTTPS_PROXY"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name of the machine is not found: {_reason(error)}"
+        case aiohttp.InvalidURL():
+            return "the address is not valid"
+        case aiohttp.ServerTimeoutError():
+            return "the other side is silent"
+        case aiohttp.ServerDisconnectedError():
+            return "the connection was closed"
+        case aiohttp.ClientPayloadError():
+            return "the answer breaks off"
+        case aiohttp.ClientResponseError():
+            return "what came is not HTTP"
+        case OSError():
+            return _reason(error)
+        case _:
+            return type(error).__name__
+
+
+def _reason(error: OSError) -> str:
+    """The system's words for what failed."""
+    return error.strerror or type(error).__name__
 
 
 class _Stream(httpx2.AsyncByteStream):

@@ -14,8 +14,15 @@ from prefect_llm_reports.tasks.llm.response import Response, as_object
 
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^<>]*>")
-_MESSAGES = ("message", "msg", "detail", "details", "description", "error_description", "reason")
-_CODES = ("code", "error_code", "errorCode", "status")
+_PAGE = re.compile(r"<(?:!doctype|\?xml|html|head|body|title|center|h\d|div|p|pre|error)\b", re.I)
+_UNSEEN = re.compile(r"<(script|style)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
+MESSAGES = (
+    *("message", "msg", "error_message", "error_msg", "errmsg", "errormessage", "detail"),
+    *("details", "description", "error_description", "faultstring", "reason", "title"),
+)
+"""Fields, in small letters, in which servers say what is wrong."""
+_CODES = ("code", "error_code", "errorcode", "status")
+_KINDS = ("type", "error_type", "__type")
 _COUNTS = ("n_prompt_tokens", "n_ctx", "max_model_len", "max_context_length", "context_length")
 """Fields in which servers give numbers of tokens, beside their message."""
 MOST = 4_000
@@ -65,8 +72,10 @@ def _read(found: Any, depth: int) -> tuple[str, str, str, str, int]:
         items = cast("list[Any]", found)
         read = [_read(item, depth + 1) for item in items[:3]] if depth < 4 else []
         return _joined(read)
-    fields = as_object(found)
-    inner: Any = next((fields[n] for n in ("error", "errors") if fields.get(n)), None)
+    fields = {str(name).lower(): value for name, value in as_object(found).items()}
+    inner: Any = next((fields[n] for n in ("error", "errors", "fault") if fields.get(n)), None)
+    if inner is None and isinstance(fields.get("choices"), list):
+        inner = next((as_object(one).get("error") for one in fields["choices"][:1]), None)
     outer = _fields(fields, depth)
     if inner is None or depth >= 4:
         return outer
@@ -84,9 +93,9 @@ def _fields(fields: dict[str, Any], depth: int) -> tuple[str, str, str, str, int
     parameter = str(fields.get("param") or "")
     if isinstance(place, list) and place:
         parameter = str(cast("list[Any]", place)[-1])
-    kind = fields.get("type")
+    kind = next((fields[n] for n in _KINDS if isinstance(fields.get(n), str)), "")
     message, more = "", ("", "", "", "", 0)
-    for name in _MESSAGES:
+    for name in MESSAGES:
         value = fields.get(name)
         if isinstance(value, str) and value.strip():
             message = message or _plain(value)
@@ -101,7 +110,7 @@ def _fields(fields: dict[str, Any], depth: int) -> tuple[str, str, str, str, int
     status = next((n for n in numbers if 400 <= n < 600), 0)
     own = (
         next(iter([*names, *(str(n) for n in numbers if not 400 <= n < 600)]), ""),
-        kind if isinstance(kind, str) else "",
+        kind,
         message,
         parameter,
         status,
@@ -118,9 +127,10 @@ def _joined(read: list[tuple[str, str, str, str, int]]) -> tuple[str, str, str, 
 
 
 def _plain(text: str) -> str:
-    """A text as it is, of a page only its title."""
+    """A text as it is; of a page its title, or its words where it has none."""
     text = text.strip()
-    if not text.startswith("<"):
+    if not _PAGE.match(text):
         return text[:MOST]
     titles = [_TAG.sub(" ", a or b) for a, b in _TITLE.findall(text)]
-    return html.unescape(" ".join(" ".join(dict.fromkeys(titles)).split()))[:MOST]
+    seen = titles or [_TAG.sub(" ", _UNSEEN.sub(" ", text))]
+    return html.unescape(" ".join(" ".join(dict.fromkeys(seen)).split()))[:MOST]

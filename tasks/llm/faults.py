@@ -1,4 +1,4 @@
-"""What it means when no complete response comes: certificates, endless bodies, lost connections.
+"""Errors without a complete response: certificates, endless bodies, lost connections.
 
 Not here: responses that say an error themselves (`llm.refusals`).
 """
@@ -6,6 +6,7 @@ Not here: responses that say an error themselves (`llm.refusals`).
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 
 import httpx2
 
@@ -16,6 +17,9 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
 )
 from prefect_llm_reports.tasks.text.foreign import shown
+
+AWAY = frozenset({None, 502, 503, 504, 520, 521, 522, 523, 525, 526, 530})
+"""Statuses by which a gateway says that the server behind it is away; None: no connection."""
 
 
 class BodyTooLarge(Exception):
@@ -50,11 +54,21 @@ def broken_connection(
                 f"the TLS certificate of {host} is not trusted ({shown(_verdict(link), 80)});"
                 " correct the address or add its authority to SSL_CERT_FILE"
             )
-    seen = next((str(link) for link in reversed(chain) if str(link)), type(error).__name__)
     unconnected = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
     return (NotSent if unconnected else EndpointUnavailable)(
-        f"no answer from {host}: {shown(seen, 120)}"
+        f"no answer from {host}: {shown(_seen(chain), 120)}"
     )
+
+
+def _seen(chain: Sequence[BaseException]) -> str:
+    """The cause, in our words or the system's; the words of libraries may hold secrets."""
+    for link in chain:
+        if isinstance(link, httpx2.RequestError) and str(link):
+            return str(link)
+    for link in reversed(chain):
+        if isinstance(link, OSError) and link.strerror:
+            return link.strerror
+    return type(chain[-1]).__name__
 
 
 def _verdict(error: ssl.SSLCertVerificationError) -> str:

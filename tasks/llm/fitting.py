@@ -5,7 +5,7 @@ Here: the changed request by which it is asked for again. Not here: failed reque
 
 from __future__ import annotations
 
-from prefect_llm_reports.tasks.contract.calls import Answer, Ask, Message
+from prefect_llm_reports.tasks.contract.calls import Answer, Ask, Asked, Message
 from prefect_llm_reports.tasks.contract.errors import (
     AnswerTruncated,
     AnswerUnusable,
@@ -64,6 +64,15 @@ def accepted(call: Call, line: Line, reply: Reply) -> Answer | None:
         cost_usd=call.usd,
         request_id=reply.request_id,
         attempts=call.requests,
+        asked=Asked(
+            step=ask.step,
+            kind=ask.kind,
+            model=line.model_for(ask),
+            item=ask.item,
+            round=ask.round,
+            chars=ask.chars,
+            seconds=round(call.seconds, 3),
+        ),
     )
 
 

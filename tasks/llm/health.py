@@ -17,7 +17,7 @@ MISSES_IN_A_ROW = 5
 
 
 class Health:
-    """What a batch has seen of an endpoint.
+    """The history of an endpoint in one batch.
 
     Attributes:
         reached: Something has answered there.

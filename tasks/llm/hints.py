@@ -1,4 +1,4 @@
-"""What a response says about limits: how long to wait, how much is left, when there is more.
+"""Limits that a response names: the wait, the units that are left, the time of the next ones.
 
 Sources: RFC 9110 for `Retry-After`, the IETF's drafts of `RateLimit`, and the headers and bodies of
 OpenAI, Azure, Anthropic, Groq, Mistral, Gemini, OpenRouter, Together, Cerebras and LiteLLM. Pure
@@ -53,6 +53,8 @@ _WINDOWS_S = {
     **dict.fromkeys(("day", "1d", "rpd", "tpd"), 86_400.0),
     "month": 2_592_000.0,
 }
+_RESETS = frozenset({"resetat", "resetsat", "resettime", "nextaccesstime"})
+"""Fields of an error body that name a time, without their underscores."""
 _FIELDS = frozenset({"limit", "remaining", "reset", "renewalperiod"})
 
 
@@ -96,7 +98,7 @@ def retry_after_s(
     for name in ("retry-after", "x-retry-after"):
         if (seconds := _moment_s(headers.get(name), headers, now)) is not None:
             return seconds
-    return _asked_in(body) if body is not None else None
+    return _asked_in(body, headers, now) if body is not None else None
 
 
 def limits_of(headers: Mapping[str, str], now: datetime | None = None) -> list[Limit]:
@@ -182,8 +184,11 @@ def _date(said: str) -> datetime | None:
     return None
 
 
-def _asked_in(body: Any) -> float | None:
-    """Seconds to wait that an error body names: `retryDelay`, `retry_after`, or in words."""
+def _asked_in(body: Any, headers: Mapping[str, str], now: datetime | None) -> float | None:
+    """Seconds to wait that an error body names: `retryDelay`, `retry_after`, or in words.
+
+    A gateway may quote the headers of the server behind it: `metadata.headers`.
+    """
     texts: list[str] = []
     todo: list[Any] = [body]
     for _ in range(200):
@@ -200,11 +205,28 @@ def _asked_in(body: Any) -> float | None:
                 seconds = _told_s(part)
                 if seconds is not None:
                     return seconds / 1000 if plain.endswith("ms") else seconds
+            moment = str(part) if isinstance(part, str | int | float) else None
+            if plain in _RESETS and (until := _moment_s(moment, headers, now)) is not None:
+                return until
+            if plain == "headers" and (seconds := _quoted_s(as_object(part), headers, now)):
+                return seconds
             todo.append(part)
     for text in texts:
         if (match := _IN_TEXT.search(text)) and (seconds := duration_s(match[1])) is not None:
             return seconds
     return None
+
+
+def _quoted_s(
+    quoted: Mapping[str, Any], headers: Mapping[str, str], now: datetime | None
+) -> float | None:
+    """Seconds to wait for the limits that are used up, as quoted headers say."""
+    said = {"date": headers.get("date", "")}
+    said |= {str(name).lower(): str(value) for name, value in quoted.items()}
+    if (seconds := retry_after_s(said, now)) is not None:
+        return seconds
+    used_up = (limit for limit in limits_of(said, now) if not limit.remaining)
+    return max((limit.reset_s or 0.0 for limit in used_up), default=0.0) or None
 
 
 def _told_s(part: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""What a run used and paid, by report and in all; every request counts, failed ones too."""
+"""Tokens and cost of a run, by report and in all; every request counts, failed ones too."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Spending:
 
     @property
     def calls(self) -> Calls:
-        """Where the answers came from."""
+        """Counts of answers by their source: the store, or the endpoint."""
         return Calls(made=self.made, cached=self.cached, retried=self.retried)
 
 

@@ -1,16 +1,18 @@
 """A line to one endpoint: each request in its turn, within budget and deadline, always booked.
 
 Nothing here decides whether to ask again (`llm.session`). Not here: sending (`llm.client`), reading
-(`llm.replies`), parameters that an endpoint does not take (`llm.dialect`).
+(`llm.replies`), what requests cost (`llm.costs`), parameters that an endpoint does not take
+(`llm.dialect`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from functools import partial
+from math import ceil
 
 from prefect_llm_reports.tasks.contract.call_options import CallOptions
 from prefect_llm_reports.tasks.contract.calls import Ask, Message
@@ -22,15 +24,17 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
     FatalCallError,
     ModelNotFound,
+    NoFlex,
     NoFlexCapacity,
 )
 from prefect_llm_reports.tasks.contract.reports import PaceRecord
 from prefect_llm_reports.tasks.llm import flex
 from prefect_llm_reports.tasks.llm.absence import Absence
-from prefect_llm_reports.tasks.llm.account import Sent
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget, Reservation
 from prefect_llm_reports.tasks.llm.call import Bill, Call
 from prefect_llm_reports.tasks.llm.client import Client
+from prefect_llm_reports.tasks.llm.costs import Costs
+from prefect_llm_reports.tasks.llm.deadline import until_deadline
 from prefect_llm_reports.tasks.llm.dialect import Dialect, dialect_of
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
 from prefect_llm_reports.tasks.llm.faults import NotSent
@@ -44,10 +48,7 @@ from prefect_llm_reports.tasks.llm.requests import input_bound, request_body
 from prefect_llm_reports.tasks.llm.response import Response
 from prefect_llm_reports.tasks.llm.tracing import chat_span, describe_response, failed
 from prefect_llm_reports.tasks.llm.transport import host_of
-from prefect_llm_reports.tasks.llm.usage import cost_said, usage_of
-from prefect_llm_reports.tasks.llm.usual import USUAL_OUTPUT_TOKENS
-
-Costs = Callable[[int], Decimal]
+from prefect_llm_reports.tasks.llm.under_way import Sent
 
 
 class Line:
@@ -77,16 +78,24 @@ class Line:
             options.requests_per_minute or endpoint.requests_per_minute,
             options.tokens_per_minute or endpoint.tokens_per_minute,
         )
-        self.pace.longest_wait_s = max(self.pace.longest_wait_s, options.deadline_s)
-        self._prices = PriceList(endpoint.base_url, {**endpoint.prices, **options.prices})
+        self.pace.rates.longest_wait_s = max(self.pace.rates.longest_wait_s, options.deadline_s)
+        self._costs = Costs(
+            PriceList(endpoint.base_url, {**endpoint.prices, **options.prices}),
+            ledger.usual,
+            bounded=budget.limit is not None,
+        )
+        self._tiers = flex.Tiers(self.host)
         self._closed: dict[str | None, FatalCallError] = {}
         self._stopped = False
+        self._under_way: dict[int, tuple[Call, Reservation]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._options = options
         self._budget = budget
         self._ledger = ledger
 
     async def open(self, resources: AsyncExitStack) -> Line:
         """Open the connections; `resources` closes them."""
+        self._loop = asyncio.get_running_loop()
         ceiling = self._options.concurrency
         self._client = await Client.opened(self.endpoint, ceiling, resources)
         self.pace.join(ceiling)
@@ -100,8 +109,8 @@ class Line:
         self.pace.stop(self)
 
     def close(self, ask: Ask, why: FatalCallError) -> None:
-        """Ask no more here; a missing model closes only that model. The first reason is kept."""
-        only = self.model_for(ask) if isinstance(why, ModelNotFound) else None
+        """Ask no more here, or not this model when only it is missing; the first reason is kept."""
+        only = self.model_for(ask) if isinstance(why, ModelNotFound | NoFlex) else None
         self._closed.setdefault(only, why)
 
     def closed_for(self, ask: Ask) -> FatalCallError | None:
@@ -113,7 +122,7 @@ class Line:
         return self.endpoint.model or ask.model
 
     def dialect(self, ask: Ask) -> Dialect:
-        """What the model does not take here; shared by all batches of this process."""
+        """The parts that the model refuses here; shared by all batches of this process."""
         return dialect_of(self.endpoint.base_url, self.model_for(ask))
 
     def worst_usd(
@@ -127,10 +136,14 @@ class Line:
             output_tokens: Tokens that the answer may have; None: as the question says.
         """
         limit = ask.max_output_tokens if output_tokens is None else output_tokens
-        return self._prices.worst(self.model_for(ask), input_bound(ask, talk), limit)
+        return self._costs.worst(self.model_for(ask), self._billable(ask, talk), limit)
+
+    def _billable(self, ask: Ask, talk: Sequence[Message]) -> int:
+        """Input tokens that a request may be billed for."""
+        return ceil(input_bound(ask, talk) * self.dialect(ask).input_share)
 
     def usual_usd(self, ask: Ask, share: Decimal = Decimal(1)) -> Decimal | None:
-        """What one request hardly exceeds; None: the price is unknown.
+        """A cost that one request hardly exceeds; None: the price is unknown.
 
         Args:
             ask: The question.
@@ -141,7 +154,7 @@ class Line:
         return self.worst_usd(ask, (), int(usual * share))
 
     def pacing(self) -> PaceRecord:
-        """How the endpoint was used."""
+        """The pace of this batch at the endpoint."""
         limit = self.pace.limit
         return PaceRecord(
             endpoint=self.host,
@@ -150,7 +163,7 @@ class Line:
             allowed=limit.allowed,
             lowest=limit.lowest,
             refusals=limit.refusals,
-            paused_s=round(self.pace.pauses.total_s, 3),
+            paused_s=round(self.pace.rates.pauses.total_s, 3),
         )
 
     async def attempt(self, call: Call) -> Reply:
@@ -181,8 +194,13 @@ class Line:
 
     @property
     def waits_for(self) -> str:
-        """What calls wait for here, in words; empty: nothing out of the ordinary."""
-        if absent := self.absence.said(asyncio.get_running_loop().time()):
+        """The reason why calls wait here, in words; empty: nothing out of the ordinary.
+
+        Also for other threads than the event loop's, such as one that refreshes a terminal.
+        """
+        if self._loop is None:
+            return ""
+        if absent := self.absence.said(self._loop.time()):
             return absent
         brake = self.pace.brake
         return f"waiting for the account's limit: {brake}" if brake else ""
@@ -205,42 +223,65 @@ class Line:
                     raise
 
     async def _in_turn(self, call: Call) -> Reply:
+        reply: Reply | None = None
+        while reply is None:
+            reply = await self._afforded(call)
+        return reply
+
+    async def _afforded(self, call: Call) -> Reply | None:
+        """Reserve money, wait for a turn and send; None: requests have become dearer meanwhile."""
         ask, loop = call.ask, asyncio.get_running_loop()
         await call.turn.aclose()
         if most := self.dialect(ask).most_output:
             call.output_tokens = min(call.output_tokens, most)
-        sends = input_bound(ask, call.talk)
-        expected = sends // 4 + min(call.output_tokens, USUAL_OUTPUT_TOKENS)
-
-        def costs(tokens: int) -> Decimal:
-            return self._prices.worst(self.model_for(ask), sends, tokens) or Decimal(0)
-
-        worst, usually, least = self._claimed(call, costs)
+        sends = self._billable(ask, call.talk)
+        model = self.model_for(ask)
+        usual, length = self._ledger.usual, (model, ask.step, sends, call.output_tokens)
+        claim = self._costs.claimed(call, model, sends)
         async with AsyncExitStack() as held:
             await asyncio.sleep(call.not_before - loop.time())
             queued_at = loop.time()
             money = await held.enter_async_context(
                 self._budget.reserved(
-                    worst, usual=usually, least=least, item=ask.item, needed=ask.needed
+                    claim.worst,
+                    usual=claim.usually,
+                    least=claim.least,
+                    item=ask.item,
+                    needed=ask.needed,
                 )
             )
-            call.affordable = self._affordable(call, money.worst, costs)
+            call.affordable = self._costs.affordable(call, money, model, sends)
             money.actual = Decimal(0)  # nothing is sent yet
             turn = await held.enter_async_context(AsyncExitStack())
             slot = self.pace.slot(
-                expected, first=call.requests > 0, batch=self, model=self.model_for(ask)
+                usual.guessed(*length),
+                first=call.requests > 0,
+                batch=self,
+                model=model,
+                weigh=partial(usual.tokens, *length),
             )
             sent = await turn.enter_async_context(slot)
             away = self.absence.since is not None and not call.probing
             if self._stopped or away or self.closed_for(ask):
                 raise PaceStopped
+            if self._budget.limit is not None and self._billable(ask, call.talk) > sends:
+                return None
             if call.ends is None:
                 call.ends = queued_at + self._options.deadline_s
             call.ends += loop.time() - queued_at  # waiting for its turn is not the call's time
-            async with asyncio.timeout_at(call.ends):
+            self._under_way[id(call)] = call, money
+            held.callback(self._under_way.pop, id(call))
+            async with until_deadline(call):
                 reply = await self._request(call, money, sent)
             call.turn = turn.pop_all()
             return reply
+
+    def _dearer(self, dialect: Dialect) -> None:
+        """Hold more money for the requests under way that will be billed as another one was."""
+        for call, money in self._under_way.values():
+            if self.dialect(call.ask) is dialect:
+                worst = self.worst_usd(call.ask, call.talk, call.affordable)
+                self._budget.expect(money, worst or Decimal(0))
 
     async def _request(self, call: Call, money: Reservation, sent: Sent) -> Reply:
         """Send one HTTP request, and book its tokens whether it succeeds or fails."""
@@ -270,13 +311,20 @@ class Line:
                 self.health.reached = True
                 call.request_id = response.request_id
                 describe_response(span, response.status, response.fields)
-                self._charge(bill, response, model)
+                self._costs.charge(bill, response, model)
+                if bill.usage:
+                    bound = input_bound(ask, call.talk)
+                    if dialect.billed(bill.usage.input_tokens, bound):
+                        self._dearer(dialect)
                 if asks_flex:
                     flex.refuse(response, self.host, model)
                 limits = self._heed(response, bill, sent)
                 reply = read_reply(response, self.host, model)
+                if asks_flex and (dearer := self._tiers.dearer(response, model)):
+                    self.close(ask, dearer)  # this answer is paid, and kept
                 if bill.usage and not reply.truncated:
-                    self._ledger.usual.learn(model, ask.step, bill.usage.output_tokens)
+                    sends = self._billable(ask, call.talk)
+                    self._ledger.usual.learn(model, ask.step, sends, bill.usage)
                 self.pace.told(sent, model, limits)
                 self.pace.accepted(sent)
                 self.health.replied(loop.time(), model)
@@ -296,6 +344,7 @@ class Line:
                 raise
             finally:
                 self.pace.landed(sent)
+                call.seconds += loop.time() - sent.at
                 money.actual = bill.charge
                 call.book(bill)
                 self._ledger.attempt(ask.item, bill, again=call.again)
@@ -303,46 +352,13 @@ class Line:
         self.pace.answered(ask.step, sent.at)
         return reply
 
-    def _claimed(self, call: Call, costs: Costs) -> tuple[Decimal, Decimal, Decimal]:
-        """What a request claims of the budget: at worst, as a rule, and at least.
-
-        Args:
-            call: The call.
-            costs: US dollars for an answer of so many tokens.
-        """
-        if self._budget.limit is None:
-            return Decimal(0), Decimal(0), Decimal(0)
-        limit = call.output_tokens
-        usual = self._ledger.usual.output_tokens(self.model_for(call.ask), call.ask.step, limit)
-        usual = min(limit, max(usual, 2 * call.too_short))
-        least = min(usual, max(usual // 2, 2 * call.too_short))
-        return costs(limit), costs(usual), costs(least)
-
-    def _affordable(self, call: Call, usd: Decimal, costs: Costs) -> int:
-        """Tokens that the answer may have for this money: all, unless the budget holds less."""
-        if self._budget.limit is None or costs(call.output_tokens) <= usd:
-            return call.output_tokens
-        return max(1, bisect_right(range(call.output_tokens), usd, key=costs) - 1)
-
-    def _charge(self, bill: Bill, response: Response, model: str) -> None:
-        """Take from a response what it took."""
-        bill.usage = usage_of(response.fields)
-        bill.usd = cost_said(response.headers, response.fields)
-        bill.billed = response.status == 200 or bill.usage is not None or bool(bill.usd)
-        if bill.usage and not bill.usd:
-            named, tier = response.fields.get("model"), response.fields.get("service_tier")
-            names = [named, model] if isinstance(named, str) and named != model else [model]
-            prices = (self._prices.cost(name, bill.usage, tier) for name in names)
-            if bill.usd is None or any(name in self._prices.own for name in names):
-                bill.usd = next((usd for usd in prices if usd is not None), bill.usd)
-
     def _heed(self, response: Response, bill: Bill, sent: Sent) -> list[Limit]:
         """Read what a response says of the account's limits.
 
         A limit that is whole again only after the deadline is left to the endpoint's own refusal.
         """
         used = bill.usage.input_tokens + bill.usage.output_tokens if bill.usage else 0
-        self.pace.spent(sent.tokens, used)
+        self.pace.rates.spent(sent.tokens, used)
         limits = limits_of(response.headers)
         longest = self._options.deadline_s
         return [limit for limit in limits if limit.limit or (limit.reset_s or 0) <= longest]

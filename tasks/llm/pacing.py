@@ -1,9 +1,8 @@
-"""When a request may be sent to an endpoint: turns, pauses, and the limits behind them.
+"""When a request may be sent to an endpoint: the queue of those who wait, and its timers.
 
 One `Pace` serves all callers of an endpoint on an event loop, whichever batch they belong to.
-Here: the queue and its timers. Not here: how many requests at once (`llm.adaptive`), rates that
-people set (`llm.windows`), the account's own limits (`llm.account`), slow answers
-(`llm.slowness`), prompts, prices, retries.
+Not here: how many requests at once (`llm.adaptive`), the account's rates and pauses (`llm.rates`),
+requests at the endpoint (`llm.under_way`), slow answers (`llm.slowness`), prompts, prices, retries.
 """
 
 from __future__ import annotations
@@ -11,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from prefect_llm_reports.tasks.llm.account import Account, Sent
 from prefect_llm_reports.tasks.llm.adaptive import STEPS, AdaptiveLimit
 from prefect_llm_reports.tasks.llm.hints import Limit
+from prefect_llm_reports.tasks.llm.rates import Rates
 from prefect_llm_reports.tasks.llm.slowness import Slowness
+from prefect_llm_reports.tasks.llm.under_way import Sent, UnderWay
 from prefect_llm_reports.tasks.llm.windows import Windows
 
 OPENING_S = 0.25
@@ -30,9 +30,6 @@ STEP_S = OPENING_S / STEPS
 MUCH_LESS = 0.75
 """A refusal at less than this share of the requests taken at once before is due to their rate."""
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
-"""Pauses after refusals while nothing is under way; they double until something is answered."""
-
 LATE_S = 0.05
 """A timer this late shows that this process is busy; silence then says nothing of the endpoint."""
 
@@ -41,36 +38,19 @@ class PaceStopped(Exception):
     """Nothing is sent: the batch ends, or the endpoint can no longer serve it."""
 
 
-class Pauses:
-    """Times in which nothing is sent, because the endpoint asked for that.
-
-    Attributes:
-        total_s: Seconds of all pauses so far.
-    """
-
-    def __init__(self) -> None:
-        self.total_s = 0.0
-        self._until = 0.0
-
-    def add(self, seconds: float, now: float) -> None:
-        """Send nothing for this long; a shorter pause does not end a longer one."""
-        until = now + seconds
-        if until > self._until:
-            self.total_s += until - max(self._until, now)
-            self._until = until
-
-    def left_s(self, now: float) -> float:
-        """Seconds until requests are sent again."""
-        return max(0.0, self._until - now)
-
-
 class _Waiting(NamedTuple):
-    """A caller that waits for its turn, with the likely tokens of its call."""
+    """A caller that waits for its turn."""
 
     turn: asyncio.Future[Sent]
-    tokens: int
+    guessed: int
     batch: object
     model: str
+    weigh: Callable[[], int | None] | None
+
+    @property
+    def tokens(self) -> int:
+        """The likely tokens of its call, by what is known now."""
+        return (self.weigh() if self.weigh else None) or self.guessed
 
 
 class Pace:
@@ -82,12 +62,10 @@ class Pace:
 
     Attributes:
         limit: How many requests may be under way at once.
-        pauses: Pauses that the endpoint asked for.
+        rates: The account's limits and pauses.
+        under_way: Requests that the endpoint has not responded to yet.
         in_flight: Turns that are held now: requests under way, and answers not yet kept.
-        at_endpoint: Requests that the endpoint has not responded to yet.
         peak: The most turns that were held at once.
-        answers: Answers so far.
-        longest_wait_s: Longer waits for the account are left to the endpoint's own refusals.
     """
 
     def __init__(
@@ -95,19 +73,10 @@ class Pace:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.limit = AdaptiveLimit()
-        self.pauses = Pauses()
+        self.rates = Rates(Windows(requests_per_minute, tokens_per_minute, self._loop.time()))
+        self.under_way = UnderWay()
         self.in_flight = 0
-        self.at_endpoint = 0
         self.peak = 0
-        self.answers = 0
-        self.longest_wait_s = 0.0
-        self._answered_at = self._last_answered_sent_at = float("-inf")
-        self._taken = 0
-        self._refused_within = OPENING_S
-        self._sent: dict[int, Sent] = {}
-        self._idle_refusals = 0
-        self._accounts: dict[str, Account] = {}
-        self._windows = Windows(requests_per_minute, tokens_per_minute, self._loop.time())
         self._slowness = Slowness()
         self._ceilings: list[int] = []
         self._waiting: deque[_Waiting] = deque()
@@ -134,7 +103,13 @@ class Pace:
 
     @asynccontextmanager
     async def slot(
-        self, tokens: int, *, first: bool = False, batch: object = None, model: str = ""
+        self,
+        tokens: int,
+        *,
+        first: bool = False,
+        batch: object = None,
+        model: str = "",
+        weigh: Callable[[], int | None] | None = None,
     ) -> AsyncGenerator[Sent]:
         """Wait for a turn and hold it.
 
@@ -144,6 +119,7 @@ class Pace:
                 not used to try out a higher limit.
             batch: The batch that asks; `stop` turns away callers by batch.
             model: The model that is asked: an account has limits for each.
+            weigh: Tells the likely tokens once it is known what such calls take; None until then.
 
         Yields:
             The request that is sent now.
@@ -151,7 +127,8 @@ class Pace:
         Raises:
             PaceStopped: The batch was stopped meanwhile.
         """
-        sent = await self._turn(_Waiting(self._loop.create_future(), tokens, batch, model), first)
+        turn = self._loop.create_future()
+        sent = await self._turn(_Waiting(turn, tokens, batch, model, weigh), first)
         try:
             yield sent
         finally:
@@ -159,34 +136,24 @@ class Pace:
 
     def landed(self, sent: Sent) -> None:
         """Take note that the endpoint has responded, though the turn is still held."""
-        if not sent.landed:
-            sent.landed = True
-            self.at_endpoint -= 1
-            self._sent.pop(id(sent), None)
+        if self.under_way.end(sent):
             self._admit()
 
     def told(self, sent: Sent, model: str, limits: Iterable[Limit]) -> None:
         """Take note of limits that a response names."""
-        self._account(model).told(limits, sent, self._loop.time())
-
-    def spent(self, expected: int, used: int) -> None:
-        """Correct the tokens a minute once a call's tokens are known."""
-        self._windows.correct(expected, used)
+        self.rates.told(sent, model, limits, self._loop.time())
 
     def answered(self, step: str, sent_at: float) -> None:
         """Take note of an answer; a run of very slow ones counts as overload."""
         if self._slowness.slow(step, self._loop.time() - sent_at):
             self.overloaded(sent_at)
-        elif self.limit.answered(self.at_endpoint):
+        elif self.limit.answered(len(self.under_way)):
             self._admit()
 
     def accepted(self, sent: Sent) -> None:
         """Take note that a request was answered."""
-        self.answers += 1
-        self._last_answered_sent_at = max(self._last_answered_sent_at, sent.at)
-        self._answered_at = self._loop.time()
-        self._idle_refusals = 0
-        self._note_taken(self._answered_at)
+        self.under_way.accepted(sent, self._loop.time())
+        self.rates.pauses.answered()
 
     def refused(
         self, sent: Sent, model: str, limits: Iterable[Limit], wait: float | None = None
@@ -202,28 +169,25 @@ class Pace:
             limits: Limits that the response names.
             wait: Seconds that it asks to wait; None: it does not ask.
         """
-        now, account = self._loop.time(), self._account(model)
-        others = self.at_endpoint - 1
-        self._refused_within = now - sent.at
-        self._note_taken(now)
+        now, account = self._loop.time(), self.rates.account(model)
+        others, taken = self.under_way.refused(sent, now), self.under_way.taken
         if account.refused(limits, sent, now):
             self.limit.refusals += 1
-        elif others < MUCH_LESS * self._taken:
+        elif others < MUCH_LESS * taken:
             self.limit.refusals += 1
-            self.limit.restore(min(self._taken, self.limit.ceiling))
-            account.learnt.refused(sent.at, now, too_fast=True)
+            self.limit.restore(min(taken, self.limit.ceiling))
+            account.learnt.refused(sent, now, others=None)
         else:
-            account.learnt.refused(sent.at, now, too_fast=False)
-            self.limit.overloaded(self.at_endpoint, sent.at, now)
-        if not others and wait is None:
-            wait = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(20, self._idle_refusals))
-            self._idle_refusals += 1
+            account.learnt.refused(sent, now, others=others)
+            self.limit.overloaded(others + 1, sent.at, now)
         if wait:
-            self.pauses.add(wait, now)
+            self.rates.pauses.add(wait, now)
+        elif not others and wait is None:
+            self.rates.pauses.add_idle(now)
 
     def overloaded(self, sent_at: float) -> None:
         """Take note of a refusal: fewer requests at once."""
-        self.limit.overloaded(self.at_endpoint, sent_at, self._loop.time())
+        self.limit.overloaded(len(self.under_way), sent_at, self._loop.time())
 
     def timed_out(self, sent: Sent) -> bool:
         """Take note that a request got no answer in time: fewer requests at once.
@@ -235,10 +199,7 @@ class Pace:
             Whether it waited behind others: they were answered until late, in their order.
         """
         now = self._loop.time()
-        served = self.answers - sent.answers_before
-        overtaken = self._last_answered_sent_at > sent.at
-        late = self._answered_at > (sent.at + now) / 2
-        if served and late and not overtaken:
+        if served := self.under_way.served_before(sent, now):
             self.limit.queued(served, sent.at, now)
             return True
         self.overloaded(sent.at)
@@ -250,7 +211,7 @@ class Pace:
 
     def pause(self, seconds: float) -> None:
         """Send nothing for this long, for no caller."""
-        self.pauses.add(seconds, self._loop.time())
+        self.rates.pauses.add(seconds, self._loop.time())
 
     def stop(self, batch: object = None) -> None:
         """Turn away the callers of a batch that wait; the other batches go on."""
@@ -263,26 +224,13 @@ class Pace:
                 elif not waiting.turn.done():
                     waiting.turn.set_exception(PaceStopped())
 
-    def _note_taken(self, now: float) -> None:
-        """Count the requests that the endpoint has taken: a refusal would have come by now."""
-        waited = 2 * self._refused_within
-        taken = sum(now - sent.at > waited for sent in self._sent.values())
-        self._taken = max(self._taken, taken)
-
     @property
     def brake(self) -> str:
         """The account's limit that callers wait for, in words; empty: none."""
         queue = self._next()
         if not queue:
             return ""
-        now, tokens = self._loop.time(), queue[0].tokens
-        return self._account(queue[0].model).brake(tokens, now) or self._windows.brake(now)
-
-    def _account(self, model: str) -> Account:
-        account = self._accounts.get(model)
-        if account is None:
-            account = self._accounts[model] = Account()
-        return account
+        return self.rates.brake(queue[0].model, queue[0].tokens, self._loop.time())
 
     async def _turn(self, waiting: _Waiting, first: bool) -> Sent:
         turn = waiting.turn
@@ -306,7 +254,7 @@ class Pace:
             if waiting.turn.done():
                 queue.popleft()
                 continue
-            if wait := self._wait_s(waiting):
+            if wait := self.rates.wait_s(waiting.model, waiting.tokens, self._loop.time()):
                 self._later(wait)
                 return
             queue.popleft()
@@ -319,31 +267,23 @@ class Pace:
             self._opening = self._loop.call_at(due, self._open_further, due)
 
     def _send(self, waiting: _Waiting) -> None:
-        self._windows.take(waiting.tokens)
-        now, account = self._loop.time(), self._account(waiting.model)
-        sent = account.sent(waiting.tokens, self.at_endpoint, now)
-        sent.answers_before = self.answers
-        self._sent[id(sent)] = sent
+        beside = len(self.under_way)
+        sent = Sent(self._loop.time(), waiting.tokens, beside, weigh=waiting.weigh)
+        self.rates.take(waiting.model, sent)
+        self.under_way.add(sent)
         self.in_flight += 1
-        self.at_endpoint += 1
         self.peak = max(self.peak, self.in_flight)
-        self.limit.admitted(self.at_endpoint)
+        self.limit.admitted(beside + 1)
         waiting.turn.set_result(sent)
 
     def _next(self) -> deque[_Waiting] | None:
         """The queue whose first caller may go now; None: nobody may."""
         if self.in_flight >= self.limit.ceiling:
             return None
-        if self._again and self.at_endpoint < self.limit.known_good:
+        at_endpoint = len(self.under_way)
+        if self._again and at_endpoint < self.limit.known_good:
             return self._again
-        return self._waiting if self._waiting and self.at_endpoint < self.limit.allowed else None
-
-    def _wait_s(self, waiting: _Waiting) -> float:
-        now = self._loop.time()
-        account = self._account(waiting.model).wait_s(waiting.tokens, now)
-        if account > (self.longest_wait_s or account):
-            account = 0.0
-        return max(self.pauses.left_s(now), self._windows.wait_s(now), account)
+        return self._waiting if self._waiting and at_endpoint < self.limit.allowed else None
 
     def _later(self, seconds: float) -> None:
         if self._timer:
@@ -366,9 +306,10 @@ _paces: weakref.WeakKeyDictionary[
 def shared_pace(
     endpoint: str, requests_per_minute: int | None, tokens_per_minute: int | None
 ) -> Pace:
-    """The pace of an endpoint on the running loop; the first caller's rate limits hold."""
+    """The pace of an endpoint on the running loop; the lowest rates of all batches hold."""
     here = _paces.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     pace = here.get(endpoint)
     if pace is None:
-        pace = here[endpoint] = Pace(requests_per_minute, tokens_per_minute)
+        pace = here[endpoint] = Pace()
+    pace.rates.keep(requests_per_minute, tokens_per_minute, asyncio.get_running_loop().time())
     return pace

@@ -91,6 +91,11 @@ class PriceList:
         costs = [self._cost(model, u, tier)[0] for u in (plain, written) for tier in self._tiers]
         return max((usd for usd in costs if usd is not None), default=None)
 
+    def priced(self, model: str, usage: Usage, tier: str) -> Decimal | None:
+        """US dollars for these tokens at a tier's own price; None: the model has none there."""
+        usd, known = self._cost(model, usage, _tier(tier))
+        return usd if known else None
+
     def cheaper(self, model: str, tier: str) -> bool:
         """Whether the tier has a price here that is lower than the standard price."""
         usage = Usage(input_tokens=1_000, output_tokens=1_000)

@@ -1,7 +1,8 @@
-"""What an error response means: its status and its body, read into one error class.
+"""Error responses, read by status and body into one error class each.
 
-Not here: the shapes of bodies (`llm.error_bodies`), parameters and limits that a refusal names
-(`llm.unsupported`). Source of the codes: the error objects of OpenAI and compatible servers.
+Not here: the shapes of bodies (`llm.error_bodies`), the words that servers use
+(`llm.refusal_words`), parameters (`llm.unsupported`) and sizes (`llm.size_limits`) that a refusal
+names.
 """
 
 from __future__ import annotations
@@ -20,60 +21,30 @@ from prefect_llm_reports.tasks.contract.errors import (
     NotAnEndpoint,
     QuotaExhausted,
 )
-from prefect_llm_reports.tasks.llm.error_bodies import ErrorBody
+from prefect_llm_reports.tasks.llm import refusal_words as words
+from prefect_llm_reports.tasks.llm.error_bodies import MESSAGES, ErrorBody
 from prefect_llm_reports.tasks.llm.hints import retry_after_s
 from prefect_llm_reports.tasks.llm.response import Response, as_object
-from prefect_llm_reports.tasks.llm.size_limits import is_never_taken, limits_named
-from prefect_llm_reports.tasks.llm.unsupported import Unsupported, unsupported
+from prefect_llm_reports.tasks.llm.size_limits import (
+    is_about_size,
+    is_never_taken,
+    limits_named,
+)
+from prefect_llm_reports.tasks.llm.unsupported import Unsupported, names_a_part, unsupported
 from prefect_llm_reports.tasks.text.foreign import shown
 
-__all__ = ["Unsupported", "failed_generation", "hidden_status", "refusal"]
+__all__ = ["Unsupported", "failed_generation", "hidden_status", "refusal", "was_cut"]
 
 OVERLOADED = frozenset({503, 529})
-TRANSIENT = frozenset({408, 409, 425, 500, 502, 504}) | OVERLOADED
+TRANSIENT = frozenset({408, 409, 424, 425, 500, 502, 504}) | OVERLOADED
 LIMITED = frozenset({429, 498})
 """The account's limits, or the capacity for its tier, do not allow a request now."""
-
-_NO_CAPACITY = re.compile(r"resource[_ ]unavailable|no[_ ]capacity|capacity[_ ]exceeded", re.I)
-_RATE = re.compile(
-    r"rate.?limit|too many|per (?:second|minute)|\b[rt]pm\b|(?:try|retry) again"
-    r"|RESOURCE_EXHAUSTED|throttl",
-    re.I,
-)
-_MONEY = re.compile(r"billing|credit|balance|payment|spend|top.?up|purchase|plan\b", re.I)
-_QUOTA = re.compile(
-    r"insufficient_quota|_spend_limit_exceeded\b|\bcredit_balance_exhausted\b"
-    r"|_usage_limit_exceeded\b|billing_hard_limit_reached|insufficient_balance|budget_exceeded"
-    r"|insufficient (?:balance|credits?|funds)|credit balance is too low|exceeded (?:your )?budget"
-    r"|budget has been exceeded|payment required",
-    re.I,
-)
-_KEY = re.compile(
-    r"\b(?:api[ _-]?key|access token|auth\w* token|credentials?)\b.{0,40}"
-    r"\b(?:not valid|invalid|incorrect|missing|expired|revoked|not found|required)"
-    r"|\b(?:invalid|incorrect|missing|expired|revoked|unknown|no)[ _](?:\w+[ _])?api[ _-]?key"
-    r"|invalid_api_key|authentication_error|invalid authentication|no connected db",
-    re.I,
-)
-_MODEL = re.compile(
-    r"model_not_found|model_not_supported|invalid_model|unknown_model"
-    r"|\bmodel\b.{0,80}\b(?:does not exist|not found|not exist|is not supported|not available"
-    r"|unknown|not a valid)|\b(?:unknown|invalid|no such|unsupported)\s+model\b"
-    r"|not a valid model|invalid model name",
-    re.I,
-)
-_OVERLOAD = re.compile(r"overloaded|over capacity|server is busy|at capacity|try again later", re.I)
-_WITHHELD = re.compile(
-    r"content[_ ]?(?:policy|filter|management)|moderation|flagged|safety system|responsible.?ai"
-    r"|data policy|invalid_prompt|prohibited content|usage policies",
-    re.I,
-)
 
 
 def failed_generation(response: Response) -> str | None:
     """The answer that a server refused because it misses the form asked for; None: it did not."""
     error = as_object(response.fields.get("error")) or response.fields
-    if response.status == 200 and response.fields.get("choices"):
+    if response.ok and response.fields.get("choices"):
         return None
     written = error.get("failed_generation")
     if isinstance(written, str):
@@ -81,24 +52,43 @@ def failed_generation(response: Response) -> str | None:
     return "" if error.get("code") == "json_validate_failed" else None
 
 
+def was_cut(response: Response) -> bool:
+    """Whether a server refuses its own answer because that reached the limit of its length."""
+    return not response.ok and words.CUT.search(ErrorBody.of(response).words) is not None
+
+
 def hidden_status(response: Response) -> int:
     """The status that an error inside a 200 stands for; 0: it is no error."""
+    found = response.json
     fields = response.fields
     choices: Any = fields.get("choices")
     first = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
-    inside = as_object(first).get("error")
-    if inside is None and choices:
-        return 0
-    found = inside or fields.get("error") or fields.get("errors")
-    told = fields.get("object") == "error" or (found is None and "message" in fields)
-    listed = isinstance(response.json, list) and "error" in response.text
-    if not found and not told and not listed:
-        return 0
+    told = as_object(first).get("error") or fields.get("error")
+    if not choices and isinstance(found, dict):
+        names = {str(name).lower() for name in fields}
+        told = told or fields.get("errors") or fields.get("object") == "error"
+        told = told or not names.isdisjoint((*MESSAGES, "error")) or fields.get("success") is False
+    elif not isinstance(found, dict):
+        told = isinstance(found, str) or (isinstance(found, list) and "error" in response.text)
     body = ErrorBody.of(response)
-    if body.status:
-        return body.status
-    meanings = [(_KEY, 401), (_QUOTA, 402), (_RATE, 429), (_OVERLOAD, 503), (_MODEL, 404)]
-    return next((status for known, status in meanings if known.search(body.words)), 500)
+    if not told or (choices and not body.words.strip() and not body.status):
+        return 0
+    return body.status or _status_meant(body)
+
+
+def _status_meant(body: ErrorBody) -> int:
+    """The status that an error without one would have had."""
+    said = body.words
+    meanings = (
+        (words.KEY.search(said), 401),
+        (words.QUOTA.search(said), 402),
+        (words.OVERLOAD.search(said), 503),
+        (words.WITHHELD.search(said) or is_about_size(body), 400),
+        (words.RATE.search(said), 429),
+        (words.MODEL.search(said) or words.ADDRESS.search(said), 404),
+        (names_a_part(body), 400),
+    )
+    return next((status for known, status in meanings if known), 500)
 
 
 def refusal(
@@ -121,42 +111,65 @@ def refusal(
     if body.message:
         said += f": {shown(body.message)}"
     wait = retry_after_s(response.headers, body=response.json)
-    if status == 429 and _QUOTA.search(body.words):
-        short = wait is not None or _RATE.search(body.message)
-        if short and not _MONEY.search(body.message):
-            return EndpointOverloaded(
-                f"{host} answered {said}",
-                limited=True,
-                about_quota=True,
-                retry_after=wait,
-                **where,
-            )
     limited = EndpointOverloaded(f"{host} answered {said}", limited=True, retry_after=wait, **where)
-    if status in LIMITED and not _QUOTA.search(body.words):
+    if status in LIMITED and not _is_about_money(body, wait) and not _is_another(status, body):
+        limited.about_quota = words.QUOTA.search(body.words) is not None
         too_large = limits_named(body, said, host, where) if is_never_taken(body) else None
         return too_large or limited
-    concerns_all = _for_all(status, body, host, model, said, where)
-    if concerns_all is not None:
-        return concerns_all
-    if status < 500 and _NO_CAPACITY.search(f"{body.name} {body.message}"):
-        return limited
     rejected = CallRejected(
         f"{host} rejected the request ({said}); change what it names, then run the same command"
         " again",
         **where,
     )
-    adaptable = unsupported(status, body, rejected)
-    if status in TRANSIENT or status >= 500:
+    flagged = words.WITHHELD.search(body.words) is not None
+    judged = body._replace(message=words.QUOTED.sub("", body.message)) if flagged else body
+    concerns_all = _for_all(status, judged, host, model, said, where)
+    adaptable = unsupported(status, body, concerns_all or rejected)
+    if isinstance(concerns_all, ModelNotFound):
+        return adaptable if adaptable and _is_no_model(status, body, adaptable) else concerns_all
+    if concerns_all is not None:
+        return concerns_all
+    if status < 500 and words.NO_CAPACITY.search(f"{body.name} {body.message}"):
+        return limited
+    broken = status < 500 and words.BROKEN.search(body.message)
+    if status in TRANSIENT or status >= 500 or broken:
         kind = EndpointOverloaded if status in OVERLOADED else EndpointUnavailable
-        return adaptable or kind(f"{host} answered {said}", retry_after=wait, **where)
-    names_a_part = adaptable is not None and adaptable.sure and body.parameter
-    if _WITHHELD.search(body.words) and not names_a_part:
+        away = kind(f"{host} answered {said}", retry_after=wait, **where)
+        return away if broken else adaptable or away
+    named = adaptable is not None and adaptable.sure and body.parameter
+    if flagged and not named:
         return CallRejected(
             f"{host} refused this prompt ({said}); reword the topic or its guidance", **where
         )
-    if named := limits_named(body, said, host, where):
-        return named
-    return adaptable or rejected
+    return limits_named(body, said, host, where) or adaptable or rejected
+
+
+def _is_about_money(body: ErrorBody, wait: float | None) -> bool:
+    """Whether a refusal by the account's limits means its quota or credit, and no throttle.
+
+    Some servers call a throttle `insufficient_quota`: it asks to wait, or speaks of a rate, or has
+    words of its own and none about money.
+    """
+    if not words.QUOTA.search(body.words):
+        return False
+    if words.MONEY.search(body.message):
+        return True
+    named = body.message and body.name.lower() == "insufficient_quota"
+    return not (wait is not None or words.RATE.search(body.message) or named)
+
+
+def _is_another(status: int, body: ErrorBody) -> bool:
+    """Whether a 498 says something else than a lack of capacity: a bad token, a blocked prompt."""
+    another = words.KEY.search(body.words) or words.WITHHELD.search(body.words)
+    return status == 498 and another is not None
+
+
+def _is_no_model(status: int, body: ErrorBody, adaptable: Unsupported) -> bool:
+    """Whether a refusal that looks like a missing model is about a part of the request."""
+    if body.parameter == "model" or words.MODEL.search(f"{body.code} {body.kind}"):
+        return False
+    about_parts = words.ABOUT_PARAMETERS.search(body.message) is not None
+    return adaptable.sure or (status == 404 and about_parts)
 
 
 def _for_all(
@@ -173,7 +186,7 @@ def _for_all(
     )
     sure = status < 500 or stands_alone(body)
     error: FatalCallError | None = None
-    if _QUOTA.search(body.words) and sure:
+    if words.QUOTA.search(body.words) and sure:
         error = QuotaExhausted(
             f"{host} says the quota or credit is used up ({said}); top it up or use another key,"
             " then run the same command again",
@@ -186,19 +199,30 @@ def _for_all(
             " the same command again",
             **where,
         )
-    elif status in (401, 403, 407) or (sure and _KEY.search(body.words)):
-        error = KeyRejected(
-            f"key rejected by {host} ({said}); check OPENAI_API_KEY or the endpoint block", **where
-        )
-    elif status == 404 or (400 <= status < 500 and _MODEL.search(body.words)):
+    elif _is_model(status, body):
         error = ModelNotFound(
             f"model {shown(model, 80)} not found at {host} ({said}); check the model's name and"
             " that the base URL ends as the provider says, often in /v1",
             **where,
         )
+    elif status in (401, 403, 407) or (sure and words.KEY.search(body.words)):
+        error = KeyRejected(
+            f"key rejected by {host} ({said}); check OPENAI_API_KEY or the endpoint block", **where
+        )
     if error is not None:
         error.alone = alone
     return error
+
+
+def _is_model(status: int, body: ErrorBody) -> bool:
+    """Whether a refusal means the model, or an address where there is none."""
+    if status in (404, 410):
+        return True
+    if not 400 <= status < 500:
+        return status >= 500 and words.MODEL.search(body.code) is not None
+    if status in (401, 403, 407) or words.KEY.search(body.words):
+        return words.NO_ACCESS.search(body.words) is not None
+    return body.parameter == "model" or words.MODEL.search(body.words) is not None
 
 
 def stands_alone(body: ErrorBody) -> bool:

@@ -1,4 +1,4 @@
-"""What follows a failed request: another one, later or different, or the end of the call.
+"""After a failed request: another one, later or different, or the end of the call.
 
 Here: attempts, waits, time-outs, and absences of the endpoint. Not here: sending (`llm.line`),
 unusable answers, other endpoints (`llm.session`), what a response means (`llm.refusals`).
@@ -30,7 +30,7 @@ from prefect_llm_reports.tasks.contract.errors import (
     RetryLater,
 )
 from prefect_llm_reports.tasks.llm.call import Call
-from prefect_llm_reports.tasks.llm.faults import NotSent
+from prefect_llm_reports.tasks.llm.faults import AWAY, NotSent
 from prefect_llm_reports.tasks.llm.line import Line
 from prefect_llm_reports.tasks.llm.size_limits import TooLarge
 from prefect_llm_reports.tasks.llm.unsupported import Unsupported
@@ -38,6 +38,8 @@ from prefect_llm_reports.tasks.llm.unsupported import Unsupported
 MAX_ATTEMPTS = 3
 """Failed attempts at one endpoint after which a call fails."""
 
+MOST_WAIT_S = 365 * 24 * 3600.0
+"""Seconds up to which an endpoint's wait is a date to name."""
 MAX_TRIALS = 5
 """Parts of a request that one call leaves out on trial."""
 
@@ -53,7 +55,11 @@ MAX_TIMEOUTS = 2
 OTHERS_S = 1.0
 """Seconds in which an answer to another call shows that an endpoint is there."""
 
-_STARTING = re.compile(r"loading model|model is (?:loading|starting)|starting up|warming up", re.I)
+_STARTING = re.compile(
+    r"loading model|(?:is|currently|still) (?:loading|starting)|starting up|warming up"
+    r"|waking up|spinning up|cold start|scaled to zero|model is not (?:yet )?ready",
+    re.I,
+)
 
 _VALUES = re.compile(r"\d+|'[^']*'|\"[^\"]*\"|`[^`]*`")
 """Parts of messages that differ between equal rejections."""
@@ -76,7 +82,7 @@ class Repeats:
         self._backoff_s = backoff_s
 
     async def after(self, call: Call, line: Line, error: CallError) -> CallError | None:
-        """What a failure means; None: the call is changed, ask again.
+        """The error that ends the call; None: the call is changed, ask again.
 
         Args:
             call: The call.
@@ -114,7 +120,7 @@ class Repeats:
         return None if isinstance(judged, EndpointUnavailable) and call.resumed else judged
 
     def _refused(self, line: Line, error: EndpointOverloaded) -> FatalCallError | None:
-        """What a refusal by the account's limits means; None: the call waits for its turn again."""
+        """The error after a refusal by the account; None: the call waits for its turn again."""
         if (asked := error.retry_after or 0) > self._options.deadline_s:
             return _later(error, asked)
         if error.about_quota and line.health.quota_used_up():
@@ -150,7 +156,7 @@ class Repeats:
         now = asyncio.get_running_loop().time()
         known = line.absence.since is not None
         if not known and not isinstance(error, NotSent) and not _STARTING.search(error.message):
-            if error.status not in (None, 502, 503, 504):
+            if error.status not in AWAY:
                 return False
             if call.failures == 0:
                 call.first_failed = now
@@ -160,7 +166,7 @@ class Repeats:
                 return False
             if error.status is None and await line.is_there():
                 return False
-        elif known and error.status not in (None, 502, 503, 504):
+        elif known and error.status not in AWAY:
             line.absence.end()
             return False
         if not known:
@@ -238,7 +244,7 @@ def _fit(call: Call, line: Line, error: TooLarge) -> bool:
 
 
 def _reach(call: Call, line: Line, error: CallError) -> CallError:
-    """How far a rejection reaches: one topic's is one topic's, until several fail alike."""
+    """The error for one topic, or for all of them once several topics fail alike."""
     model, item = line.model_for(call.ask), call.ask.item
     if isinstance(error, FatalCallError):
         if error.alone is None or not line.health.has_served(model):
@@ -257,6 +263,11 @@ def _reach(call: Call, line: Line, error: CallError) -> CallError:
 
 
 def _later(error: EndpointUnavailable, seconds: float) -> RetryLater:
+    if seconds > MOST_WAIT_S:  # no date that anybody could wait for
+        way = "more than a year: run the same command again when the endpoint's limits are raised"
+        return RetryLater(
+            f"{error.message}; it asks to wait {way}", status=error.status, retry_after=MOST_WAIT_S
+        )
     at = datetime.now(UTC) + timedelta(seconds=seconds)
     return RetryLater(
         f"{error.message}; it asks to wait {seconds:.0f} s, longer than a call may take:"

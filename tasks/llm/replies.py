@@ -15,7 +15,12 @@ from prefect_llm_reports.tasks.contract.errors import (
     EndpointUnavailable,
     NotAnEndpoint,
 )
-from prefect_llm_reports.tasks.llm.refusals import failed_generation, hidden_status, refusal
+from prefect_llm_reports.tasks.llm.refusals import (
+    failed_generation,
+    hidden_status,
+    refusal,
+    was_cut,
+)
 from prefect_llm_reports.tasks.llm.response import Response, as_object
 from prefect_llm_reports.tasks.llm.thinking import without_reasoning
 from prefect_llm_reports.tasks.llm.usage import usage_of
@@ -23,7 +28,17 @@ from prefect_llm_reports.tasks.text.foreign import shown
 
 WHOLE = frozenset(
     {"", "stop", "stopped", "stop_sequence", "stop_token", "eos", "eos_token", "end", "end_turn"}
-    | {"end_of_text", "complete", "completed", "finish", "finished", "done", "normal", "success"}
+    | {
+        "end_of_text",
+        "end_of_sequence",
+        "complete",
+        "completed",
+        "finish",
+        "finished",
+        "done",
+        "normal",
+        "success",
+    }
     | {"none", "null", "tool_calls", "tool_call", "tool_use", "function_call", "stop_str"}
 )
 """Finish reasons of whole answers, in small letters; an absent one counts as one."""
@@ -34,9 +49,9 @@ CUT = frozenset(
 )
 """Finish reasons of answers that were cut at the token limit."""
 WITHHELD = frozenset(
-    {"content_filter", "content_filtered", "content-filter", "safety", "blocklist", "recitation"}
+    {"content_filter", "content_filtered", "safety", "blocklist", "recitation"}
     | {"prohibited_content", "spii", "refusal", "guardrail_intervened", "sensitive", "moderation"}
-    | {"image_safety", "policy_violation", "responsible_ai_policy_violation"}
+    | {"image_safety", "error_toxic", "policy_violation", "responsible_ai_policy_violation"}
 )
 """Finish reasons of answers that a filter withheld."""
 
@@ -78,10 +93,14 @@ def read_reply(response: Response, host: str, model: str) -> Reply:
     """
     if (misfit := failed_generation(response)) is not None:
         return _reply(response, model, misfit)
-    if response.status != 200:
+    if was_cut(response):
+        return _reply(response, model, "", truncated=True)
+    if not response.ok:
         raise refusal(response, host, model)
     kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
-    if response.json_error and (response.body.lstrip()[:1] == b"<" or kind.startswith("text/")):
+    if response.json_error and (
+        response.body.lstrip()[:1] == b"<" or (kind.startswith("text/") and response.body.strip())
+    ):
         raise NotAnEndpoint(
             f"a proxy or login page answers at {host} (200, {kind or 'no type'});"
             " check the base URL and whether this network needs a proxy",
@@ -101,10 +120,11 @@ def _completion(response: Response, host: str, model: str) -> Reply:
     choices = response.fields.get("choices")
     first = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
     choice = as_object(first)
-    message = choice.get("message")
-    if not isinstance(message, dict):
+    said = _message(choice)
+    if not said and _is_blocked(response):
+        raise _withheld(response, host)
+    if said is None:
         raise _unusable(response, host, "without a choice")
-    said = as_object(message)
     finish = _finish(choice.get("finish_reason"))
     refused = said.get("refusal") or _refused_part(said.get("content"))
     if refused:
@@ -114,11 +134,7 @@ def _completion(response: Response, host: str, model: str) -> Reply:
             request_id=response.request_id,
         )
     if finish in WITHHELD:
-        raise AnswerRefused(
-            f"the content filter at {host} withheld the answer; reword the topic or its guidance",
-            status=200,
-            request_id=response.request_id,
-        )
+        raise _withheld(response, host)
     written = _text(said.get("content"))
     text = without_reasoning(written)
     if finish in CUT:
@@ -157,11 +173,43 @@ def _reply(
     )
 
 
+def _message(choice: dict[str, Any]) -> dict[str, Any] | None:
+    """The message of a choice, under whatever name; None: there is none."""
+    for name in ("message", "delta"):
+        if isinstance(choice.get(name), dict):
+            return as_object(choice[name])
+    text = choice.get("text")
+    return {"content": text} if isinstance(text, str) else None
+
+
+def _is_blocked(response: Response) -> bool:
+    """Whether Gemini says that it blocked the prompt."""
+    names = ("promptFeedback", "prompt_feedback")
+    fields = response.fields
+    told = [as_object(fields.get(name)) for name in names if name in fields]
+    found: Any = told[0] if told else {}
+    return bool(found.get("blockReason") or found.get("block_reason"))
+
+
+def _withheld(response: Response, host: str) -> AnswerRefused:
+    return AnswerRefused(
+        f"the content filter at {host} withheld the answer; reword the topic or its guidance",
+        status=200,
+        request_id=response.request_id,
+    )
+
+
 def _finish(said: Any) -> str:
-    """A finish reason in small letters, without the name of its enumeration."""
+    """A finish reason in small letters, without the name of its enumeration or its filter."""
     if said is None:
         return ""
-    return str(said).strip().lower().rpartition(".")[2].replace(" ", "_")
+    parts = [_reason(part) for part in str(said).split(":")]
+    return next((part for part in parts if part in WITHHELD), parts[-1])
+
+
+def _reason(said: str) -> str:
+    plain = said.strip().lower().rpartition(".")[2].replace(" ", "_").replace("-", "_")
+    return plain.removeprefix("finish_reason_")
 
 
 def _text(content: Any) -> str:
@@ -200,8 +248,10 @@ def _elsewhere(message: dict[str, Any]) -> tuple[str, ...]:
     calls = cast("list[Any]", called) if isinstance(called, list) else []
     functions = [as_object(call).get("function") for call in calls]
     arguments = [as_object(f).get("arguments") for f in (*functions, message.get("function_call"))]
-    reasoning = [message.get("reasoning_content"), message.get("reasoning"), message.get("parsed")]
-    found = [json.dumps(x) if isinstance(x, dict) else x for x in (*arguments, *reasoning)]
+    others = [message.get(name) for name in ("reasoning_content", "reasoning", "parsed")]
+    if isinstance(message.get("content"), dict):
+        others.insert(0, message["content"])
+    found = [json.dumps(x) if isinstance(x, dict) else x for x in (*arguments, *others)]
     texts = [without_reasoning(x) or x for x in found if isinstance(x, str) and x.strip()]
     return tuple(dict.fromkeys(texts))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ Answer with one JSON object and nothing else. It must fit this JSON Schema:
 {schema}
 """
 
+_GPT = re.compile(r"(?:^|[/:])gpt-(\d{1,2})(?:\.(\d{1,2}))?(?![\d.])", re.I)
+
 
 def input_bound(ask: Ask, talk: Sequence[Message]) -> int:
     """An upper bound of a request's input tokens: no tokenizer makes more than one of each byte."""
@@ -25,7 +28,8 @@ def input_bound(ask: Ask, talk: Sequence[Message]) -> int:
     texts = sum(
         len(m.content.encode("utf-8", "surrogatepass")) + 16 for m in (*ask.messages, *talk)
     )
-    return texts + schema + 256
+    extra = len(canonical_json(ask.extra_body)) if ask.extra_body else 0
+    return texts + schema + extra + 256
 
 
 def request_body(
@@ -50,6 +54,11 @@ def request_body(
     body[limit] = output_tokens
     if ask.temperature is not None and "temperature" not in left_out:
         body["temperature"] = ask.temperature
+    if ask.reasoning_effort is not None and "reasoning_effort" not in left_out:
+        body["reasoning_effort"] = ask.reasoning_effort
+    if writes_cache(model) and not ask.shares_prefix and "prompt_cache_options" not in left_out:
+        body["prompt_cache_options"] = {"mode": "explicit"}
+    body |= {name: value for name, value in ask.extra_body.items() if name not in left_out}
     if ask.output_schema is not None:
         if "json_schema" not in left_out:
             body["response_format"] = {
@@ -65,6 +74,15 @@ def request_body(
             if "json_object" not in left_out:
                 body["response_format"] = {"type": "json_object"}
     return body
+
+
+def writes_cache(model: str) -> bool:
+    """Whether a model bills what it writes to its cache of prompts: GPT-5.6 and later.
+
+    In explicit mode, without marks in the prompt, nothing is written that nobody reads.
+    """
+    found = _GPT.search(model)
+    return found is not None and (int(found[1]), int(found[2] or 0)) >= (5, 6)
 
 
 def _sent_schema(ask: Ask, left_out: Collection[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """An HTTP response as it arrived, and its body as JSON, parsed once.
 
-An envelope is read with patience: a stream of events is joined into the completion it spells, and
-of a key that stands twice the last one counts. Not here: what the response means (`llm.replies`,
+An envelope is read with patience: a stream of events is joined into the completion it spells, a
+completion inside another object is taken out, and of a key that stands twice the last one counts.
+Not here: what the response means (`llm.replies`,
 `llm.refusals`, `llm.hints`).
 """
 
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from prefect_llm_reports.tasks.llm.streams import completion_of, is_stream
+from prefect_llm_reports.tasks.llm.streams import completion_of, is_lines, is_stream
 from prefect_llm_reports.tasks.text.foreign import shown
+
+_AROUND = ("data", "result", "response", "output", "body", "completion")
+"""Fields in which gateways hold a whole completion."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says that the request succeeded; some gateways have their own."""
+        return 200 <= self.status < 300
 
     @property
     def request_id(self) -> str | None:
@@ -55,9 +64,9 @@ class Response:
     def _parsed(self) -> tuple[Any, str]:
         try:
             text = self.body.decode("utf-8-sig")
-            if is_stream(text):
+            if is_stream(text) or is_lines(text):
                 return completion_of(text), ""
-            return json.loads(text, parse_constant=lambda _: None), ""
+            return _unwrapped(json.loads(text, parse_constant=lambda _: None)), ""
         except RecursionError:
             return None, "nested too deeply"
         except ValueError as error:
@@ -67,3 +76,18 @@ class Response:
 def as_object(value: Any) -> dict[str, Any]:
     """A parsed value as a JSON object; empty when it is none."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _unwrapped(found: Any) -> Any:
+    """The completion that another object holds, or what was found."""
+    fields = as_object(found)
+    for name in _AROUND if fields and "choices" not in fields else ():
+        inner: Any = fields.get(name)
+        if isinstance(inner, str) and inner.lstrip().startswith("{"):
+            try:
+                inner = json.loads(inner)
+            except ValueError:
+                continue
+        if as_object(inner).get("choices"):
+            return inner
+    return found

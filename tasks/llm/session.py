@@ -32,6 +32,7 @@ from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.line import Line
 from prefect_llm_reports.tasks.llm.pacing import PaceStopped
 from prefect_llm_reports.tasks.llm.repeats import Repeats
+from prefect_llm_reports.tasks.llm.tracing import step_span
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,8 @@ class Session:
         self._options = options
         self._repeats = Repeats(options, backoff_s)
         self._resources = AsyncExitStack()
+        self._halted = False
+        self._under_way: set[asyncio.Timeout] = set()
 
     async def __aenter__(self) -> Self:
         for endpoint in self._endpoints:
@@ -91,6 +94,33 @@ class Session:
             for line in self.lines:
                 line.stop()
 
+    def halt(self) -> None:
+        """Give up the requests under way; `stop` comes before it."""
+        self._halted = True
+        now = asyncio.get_running_loop().time()
+        for request in self._under_way:
+            request.reschedule(now)
+
+    @asynccontextmanager
+    async def _until_halted(self) -> AsyncGenerator[None]:
+        """Make requests until `halt`.
+
+        Raises:
+            CallsStopped: The requests were given up.
+        """
+        given_up = asyncio.timeout(0 if self._halted else None)
+        try:
+            async with given_up:
+                self._under_way.add(given_up)
+                try:
+                    yield
+                finally:
+                    self._under_way.discard(given_up)
+        except TimeoutError:
+            if not given_up.expired():
+                raise
+            raise CallsStopped(f"given up: {self.stopped}") from None
+
     def worst_usd(self, ask: Ask) -> Decimal | None:
         """The most that one request can cost at any endpoint; None: a price is unknown."""
         worst = [line.worst_usd(ask) for line in self.lines]
@@ -98,7 +128,7 @@ class Session:
         return max(known) if len(known) == len(worst) else None
 
     def usual_usd(self, ask: Ask, share: Decimal = Decimal(1)) -> Decimal | None:
-        """What one request, or this share of its answer, hardly exceeds; None: price unknown."""
+        """A cost that one request, or this share of its answer, hardly exceeds; None: unknown."""
         usual = [line.usual_usd(ask, share) for line in self.lines]
         known = [usd for usd in usual if usd is not None]
         return max(known) if len(known) == len(usual) else None
@@ -132,7 +162,9 @@ class Session:
             async with self.until_kept(ask):
                 return await self.answer(ask)
         try:
-            answer = await self._answer(call)
+            async with self._until_halted():
+                with step_span(ask.step, ask.label, ask.item):
+                    answer = await self._answer(call)
         except CallError as error:
             error.step = ask.step
             error.attempts = call.requests
@@ -217,8 +249,9 @@ class Session:
             return
         if not isinstance(judged, FatalCallError):
             raise judged from None
+        if line.closed_for(call.ask) is None:  # the first of many with the same reason
+            logger.error("%s: %s", call.ask.label, judged)
         line.close(call.ask, judged)
-        logger.error("%s: %s", call.ask.label, judged)
         call.go_elsewhere()
 
 

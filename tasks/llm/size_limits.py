@@ -14,11 +14,21 @@ from prefect_llm_reports.tasks.llm.error_bodies import ErrorBody
 _CONTEXT = re.compile(
     r"context|max_model_len|n_ctx|(?:prompt|input|request)s? (?:is |are |was )?too (?:long|large)"
     r"|too many (?:input |prompt |total )?tokens|token limit|token count|prompt length"
-    r"|sequence length|inputs tokens \+|must be reduced|reduce (?:your|the) \w+ size",
+    r"|sequence length|input length|body too large|inputs must have less than|input_length"
+    r"|session_len|max_seq_len|prompt has \d+ tokens"
+    r"|inputs tokens \+|must be reduced|reduce (?:your|the) \w+ size",
     re.I,
 )
 _OUTPUT_ALONE = re.compile(r"(?<!\+ )max_?\w*tokens must be (?:less|<|at most|between|in)", re.I)
+_BEYOND = (
+    r"(?:(?:prompt|input|sequence|context)[_ ](?:length|size)|prompt has)\D{0,12}"
+    r"(\d{2,})\D{0,40}(?:great\w+ than|longer than|larger than|exceed\w*)\D{0,40}(\d{3,})"
+)
+"""A size, and the limit that it is beyond."""
 _CONTEXT_SIZE = (
+    re.compile(_BEYOND.replace(r"(\d{2,})", r"\d{2,}"), re.I),
+    re.compile(r"(?:cannot|must not|not) exceed (\d{3,})", re.I),
+    re.compile(r"\d+ \+ \d+ > ?(\d{3,})"),
     re.compile(r"n_ctx\D{0,6}(\d{2,})"),
     re.compile(r"(\d{3,}) maximum context", re.I),
     re.compile(r"inputs tokens \+ max_new_tokens\D{0,20}(\d{3,})", re.I),
@@ -28,17 +38,26 @@ _CONTEXT_SIZE = (
     ),
     re.compile(r"(\d{3,})[- ]tokens?\s+(?:context|limit|maximum)", re.I),
     re.compile(r"> ?(\d{3,}) maximum", re.I),
-    re.compile(r"\blimit:? (\d{3,})", re.I),
+    re.compile(r"\blimit(?: is| of|:)? (\d{3,})", re.I),
+    re.compile(r"less than (\d{3,})", re.I),
+    re.compile(r"max(?:imum)? size:? (\d{3,})", re.I),
+    re.compile(r"length should be \[\s*\d+\s*,\s*(\d+)\s*\]", re.I),
 )
 _PROMPT_SIZE = (
+    re.compile(_BEYOND, re.I),
+    re.compile(r"received (\d+)", re.I),
+    re.compile(r"(\d+) \+ \d+ > ?\d{3,}"),
     re.compile(r"n_prompt_tokens\D{0,6}(\d+)", re.I),
     re.compile(r"(\d+) (?:tokens )?(?:in|from|of) (?:the |your )?(?:messages|prompt|\w*inputs?)\b"),
-    re.compile(r"given: (\d+) inputs tokens", re.I),
+    re.compile(r"given: (\d+)", re.I),
+    re.compile(r"current length is (\d+)", re.I),
     re.compile(r"(?:messages|prompt|input)\D{0,40}?(\d{2,}) (?:input )?tokens", re.I),
+    re.compile(r"(?:has|have|with|passed|contains?) (\d+) (?:input|prompt) tokens", re.I),
     re.compile(r"request \((\d+) tokens\)", re.I),
 )
 _OUTPUT = re.compile(
-    r"max_\w*tokens|max\w*tokens|(?:completion|output|generated|new) tokens|max tokens", re.I
+    r"max_\w*tokens|max\w*tokens|(?:completion|output|generated|new) tokens|max(?:imum)? tokens",
+    re.I,
 )
 _OUTPUT_SIZE = (
     re.compile(r"at most (\d+)", re.I),

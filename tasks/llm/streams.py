@@ -1,11 +1,13 @@
 """A completion that a server streams although it was not asked to, joined into one.
 
-Source: server-sent events with chunks of Chat Completions.
+Source: server-sent events with chunks of Chat Completions, or one chunk a line. A comment may stand
+before a completion that is no stream.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -13,9 +15,21 @@ UNFINISHED = "unfinished stream"
 """Finish reason of a stream that broke off: neither a reason nor an end was sent."""
 
 
+_FIELDS = ("data:", "event:", "id:", "retry:", ":")
+_LINE = re.compile(r"\r\n|\r|\n")
+"""The ends of lines in a stream: other characters that end lines may stand in a chunk's text."""
+
+
 def is_stream(text: str) -> bool:
     """Whether a body is a stream of server-sent events."""
-    return text.lstrip()[:6].startswith(("data:", "event:", "id:", ": "))
+    return text.lstrip()[:6].startswith(_FIELDS)
+
+
+def is_lines(text: str) -> bool:
+    """Whether a body is a stream of chunks, one a line."""
+    lines = [line for line in _LINE.split(text) if line.strip()]
+    whole = all(line.startswith("{") and line.rstrip().endswith("}") for line in lines)
+    return len(lines) > 1 and whole and '"choices"' in lines[0]
 
 
 def completion_of(text: str) -> dict[str, Any]:
@@ -50,6 +64,8 @@ def completion_of(text: str) -> dict[str, Any]:
     if not seen:
         raise ValueError("a stream without a chunk")
     reason = finish if finish or ended else UNFINISHED
+    if whole.get("error"):  # what was sent before it is no answer
+        return whole
     if "content" in message or "tool_calls" in message or finish:
         whole["choices"] = [{"index": 0, "message": message, "finish_reason": reason}]
     return whole
@@ -58,18 +74,26 @@ def completion_of(text: str) -> dict[str, Any]:
 def _chunks(text: str) -> Iterator[dict[str, Any] | None]:
     """The chunks in order; None: the stream says that it is over."""
     data: list[str] = []
-    for line in [*text.splitlines(), ""]:
+    rest: list[str] = []
+    for line in [*_LINE.split(text), ""]:
         if line.startswith("data:"):
             data.append(line[5:].removeprefix(" "))
         elif not line.strip() and data:
             said = "\n".join(data).strip()
             data = []
-            if said == "[DONE]":
-                yield None
-                continue
-            found = json.loads(said)
-            if isinstance(found, dict):
-                yield cast("dict[str, Any]", found)
+            yield None if said == "[DONE]" else _object(said)
+        elif line.strip() and not line.startswith(_FIELDS):
+            rest.append(line)
+    if is_lines("\n".join(rest)):
+        yield from map(_object, rest)
+    elif rest:
+        yield _object("\n".join(rest))
+
+
+def _object(said: str) -> dict[str, Any]:
+    """A chunk; empty when it is JSON, and no object."""
+    found = json.loads(said)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _join(message: dict[str, Any], part: dict[str, Any], *, whole_message: bool) -> None:

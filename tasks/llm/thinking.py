@@ -18,9 +18,10 @@ _PAIRS = [
     ),
     (r"◁(think)▷", r"◁/{0}▷"),
     (r"<\|START_(THINKING)\|>", r"<\|END_{0}\|>"),
+    (r"Here(?: is|'s) my (thought process):\s*\n?", r"Here(?: is|'s) my response:"),
 ]
-"""How reasoning begins, and how it ends; the name in the first decides the second."""
-_OPENING = [(re.compile(rf"\s*(?:{begin})", re.IGNORECASE), end) for begin, end in _PAIRS]
+"""Marks at the beginning and the end of reasoning; the name in the first decides the second."""
+_OPENING = [(re.compile(begin, re.IGNORECASE), end) for begin, end in _PAIRS]
 _CLOSING = re.compile(
     rf"</(?:{_NAMES})\s*>|\[/(?:THINK|THINKING|REASONING)\]|◁/think▷"
     r"|<\|end_of_thought\|>|<\|END_THINKING\|>",
@@ -30,7 +31,8 @@ _FINAL = re.compile(r"<\|channel\|>\s*final\s*(?:<\|[^|]*\|>[^<]*)*?<\|message\|
 _CHANNEL = re.compile(r"\s*(?:<\|start\|>\s*assistant\s*)?<\|channel\|>", re.IGNORECASE)
 _MARKS = re.compile(
     r"^\s*<\|(?:begin_of_solution|START_RESPONSE|START_TEXT)\|>"
-    r"|<\|(?:end_of_solution|END_RESPONSE|END_TEXT|return|end|im_end|eot_id)\|>\s*$"
+    r"|(?:<\|(?:end_of_solution|END_RESPONSE|END_TEXT|return|end|im_end|eot_id|endoftext)\|>"
+    r"|</s>|<eos>|<end_of_turn>)\s*$"
 )
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
@@ -47,26 +49,38 @@ def without_reasoning(text: str) -> str:
         return _MARKS.sub("", text[answers[-1] :]) if answers else ""
     cut = False
     while (opened := _opened(text)) is not None:
-        at, end = opened
-        closed = re.compile(end, re.IGNORECASE).search(text, at)
+        at, begin, end = opened
+        closed = _end_of(text, at, begin, end)
         if closed is None:
             return ""
-        text, cut = text[closed.end() :], True
+        text, cut = text[closed:], True
     if not cut and (closed := _closed(text)) is not None:
         text = text[closed:]
     return _MARKS.sub("", text)
 
 
-def _opened(text: str) -> tuple[int, str] | None:
-    """Where reasoning that begins a text has its first words, and the pattern of its end."""
+def _opened(text: str) -> tuple[int, re.Pattern[str], str] | None:
+    """The place after the mark that begins reasoning, and the patterns of its marks."""
+    first = len(text) - len(text.lstrip())
     for begin, end in _OPENING:
-        if found := begin.match(text):
-            return found.end(), end.format(re.escape(found[1]))
+        if found := begin.match(text, first):
+            return found.end(), begin, end.format(re.escape(found[1]))
     return None
 
 
+def _end_of(text: str, at: int, begin: re.Pattern[str], end: str) -> int | None:
+    """The end of reasoning that began before `at`; a block within it ends before it does."""
+    ends = [(found.end(), -1) for found in re.compile(end, re.IGNORECASE).finditer(text, at)]
+    depth = 1
+    for stop, change in sorted(ends + [(found.end(), 1) for found in begin.finditer(text, at)]):
+        depth += change
+        if depth == 0:
+            return stop
+    return ends[0][0] if ends else None
+
+
 def _closed(text: str) -> int | None:
-    """Where reasoning ends that was begun in the prompt; None: there is none."""
+    """The end of reasoning that began in the prompt; None: there is none."""
     found = _CLOSING.search(text)
     if found is None:
         return None

@@ -1,23 +1,24 @@
-"""OpenTelemetry: one span for each HTTP request to a model, by the `gen_ai.*` conventions.
+"""OpenTelemetry: a span for each question and for each request, by the `gen_ai.*` conventions.
 
 Only the API is imported; without a tracer provider a span costs microseconds and is dropped. Spans
 hold no prompts and no answers, unless the environment variable named by `CAPTURE` is true.
+Attributes of OpenInference stand beside them, for Phoenix. Not here: spans of runs and topics
+(`runtime.traces`), where spans are sent (`runtime.trace_export`).
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
+from contextvars import ContextVar
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import trace
-from opentelemetry.trace import ProxyTracerProvider, Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 SERVICE = "llm-reports"
@@ -32,8 +33,49 @@ _PROVIDERS = {
 }
 _PORTS = {"https": 443, "http": 80}
 
-logger = logging.getLogger(__name__)
 _tracer = trace.get_tracer("prefect-llm-reports")
+tracer_of_run: ContextVar[Tracer | None] = ContextVar("llm_reports_tracer", default=None)
+"""The tracer of the present run; None: the program's own."""
+session_of_spans: ContextVar[str] = ContextVar("llm_reports_session", default="")
+"""The session that spans belong to: the present run."""
+
+span_of_item: ContextVar[Span | None] = ContextVar("llm_reports_item_span", default=None)
+"""The span that questions belong to. Prefect's engine may put one of its own between the two."""
+
+
+def current_tracer() -> Tracer:
+    """The tracer of the present run, else the program's own."""
+    return tracer_of_run.get() or _tracer
+
+
+@contextmanager
+def step_span(step: str, label: str, item: str) -> Generator[None]:
+    """Trace one question until its answer is accepted, however many requests that takes.
+
+    Args:
+        step: The step of the report, as `draft`.
+        label: Which one it is, as `critique 2 · Tidal power`.
+        item: The slug of the report, whose title the span's name leaves out, as its parent has it.
+    """
+    attributes = {
+        "llm_reports.step": step,
+        "llm_reports.item": item,
+        "openinference.span.kind": "CHAIN",
+        **_session(),
+    }
+    name, item_span = label.partition(" · ")[0], span_of_item.get()
+    with current_tracer().start_as_current_span(
+        name,
+        context=trace.set_span_in_context(item_span) if item_span else None,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield
+        except BaseException as error:
+            failed(span, getattr(error, "kind", type(error).__name__))
+            raise
 
 
 @contextmanager
@@ -74,19 +116,24 @@ def chat_span(
         "llm_reports.step": step,
         "llm_reports.item": item,
         "llm_reports.attempt": attempt,
+        "openinference.span.kind": "LLM",
+        "llm.model_name": model,
+        **_session(),
     }
     if temperature is not None:
         attributes["gen_ai.request.temperature"] = temperature
-    with _tracer.start_as_current_span(
+    with current_tracer().start_as_current_span(
         f"chat {model}",
         kind=SpanKind.CLIENT,
         attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
-        if span.is_recording() and _captures():
+        if span.is_recording() and captures():
             said = [_message(m["role"], m["content"]) for m in messages]
             span.set_attribute("gen_ai.input.messages", json.dumps(said))
+            span.set_attribute("input.value", json.dumps(list(messages)))
+            span.set_attribute("input.mime_type", "application/json")
         try:
             yield span
         except BaseException as error:
@@ -125,6 +172,8 @@ def describe_response(span: Span, status: int, body: dict[str, Any]) -> None:
     for name, count in (
         ("gen_ai.usage.input_tokens", usage.get("prompt_tokens")),
         ("gen_ai.usage.output_tokens", usage.get("completion_tokens")),
+        ("llm.token_count.prompt", usage.get("prompt_tokens")),
+        ("llm.token_count.completion", usage.get("completion_tokens")),
         ("gen_ai.usage.cache_read.input_tokens", details.get("cached_tokens")),
     ):
         if type(count) is int:
@@ -134,7 +183,7 @@ def describe_response(span: Span, status: int, body: dict[str, Any]) -> None:
     reasons = [str(c["finish_reason"]) for c in found if c.get("finish_reason")]
     if reasons:
         span.set_attribute("gen_ai.response.finish_reasons", reasons)
-    if found and _captures():
+    if found and captures():
         said = [
             {
                 **_message("assistant", str(_dict(c.get("message")).get("content") or "")),
@@ -143,45 +192,19 @@ def describe_response(span: Span, status: int, body: dict[str, Any]) -> None:
             for c in found
         ]
         span.set_attribute("gen_ai.output.messages", json.dumps(said))
+        answers = [str(_dict(c.get("message")).get("content") or "") for c in found]
+        span.set_attribute("output.value", "\n".join(answers))
 
 
-def configure_exporter() -> None:
-    """Send spans by OTLP if the environment says so and the program has no tracer provider yet.
-
-    Needs the extra `otel`. `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) names the
-    collector; all other `OTEL_*` variables mean what OpenTelemetry says.
-    """
-    wanted = any(
-        os.environ.get(name)
-        for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    )
-    if not wanted or os.environ.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp":
-        return
-    if not isinstance(trace.get_tracer_provider(), ProxyTracerProvider):
-        return
-    try:
-        exporting: Any = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
-        sdk: Any = import_module("opentelemetry.sdk.trace")
-        batching: Any = import_module("opentelemetry.sdk.trace.export")
-        resources: Any = import_module("opentelemetry.sdk.resources")
-    except ImportError as error:
-        logger.warning(
-            "an OTLP endpoint is set, but spans are not sent: %s; install"
-            " 'prefect-llm-reports[otel]'",
-            error,
-        )
-        return
-    named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    )
-    resource = resources.Resource.create({} if named else {"service.name": SERVICE})
-    provider = sdk.TracerProvider(resource=resource)
-    provider.add_span_processor(batching.BatchSpanProcessor(exporting.OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
-
-
-def _captures() -> bool:
+def captures() -> bool:
+    """Whether spans hold texts: what was asked, and what was answered."""
     return os.environ.get(CAPTURE, "").strip().lower() == "true"
+
+
+def _session() -> dict[str, str]:
+    """The attributes that say which run a span belongs to."""
+    run = session_of_spans.get()
+    return {"session.id": run, "gen_ai.conversation.id": run} if run else {}
 
 
 def _message(role: str, text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a refusal says of a request's parts: parameters that the endpoint does not take.
+"""Refusals of a part of a request: parameters that the endpoint does not take.
 
 Pure reading. Not here: limits on tokens (`llm.size_limits`), remembering what is not taken
 (`llm.dialect`), the request without it (`llm.requests`).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from prefect_llm_reports.tasks.contract.errors import CallError, CallRejected
+from prefect_llm_reports.tasks.contract.errors import CallError, FatalCallError
 from prefect_llm_reports.tasks.llm.error_bodies import ErrorBody
 from prefect_llm_reports.tasks.llm.size_limits import is_about_size
 
@@ -19,14 +19,19 @@ ALWAYS_TRIED = frozenset({400, 406, 415, 422})
 
 _NAMED = {
     "bounds": re.compile(
+        r"schema.{0,60}\b(?:features?|keywords?|constraints?|propert\w+)\b.{0,40}"
+        r"(?:not (?:supported|permitted|allowed)|unsupported)"
+        r"|unsupported.{0,20}schema (?:features?|keywords?|constraints?)|"
         r"\b(?:minimum|maximum|minItems|maxItems|minLength|maxLength|exclusiveM\w+|multipleOf"
         r"|pattern|format)\b.{0,60}(?:not (?:supported|permitted|allowed)|unsupported)"
         r"|(?:not (?:supported|permitted)|unsupported|unknown).{0,60}\b(?:minimum|maximum|minItems"
         r"|maxItems|minLength|maxLength|multipleOf|pattern)\b",
         re.I,
     ),
+    "prompt_cache_options": re.compile(r"prompt_cache_options", re.I),
     "json_schema": re.compile(
-        r"response_format|json_schema|structured[ _]outputs?|guided[ _](?:decoding|json)|grammar"
+        r"response_format|json_schema|response_?schema|structured[ _]outputs?"
+        r"|guided[ _](?:decoding|json)|grammar"
         r"|json[ _]mode|json_object|\bschema\b",
         re.I,
     ),
@@ -40,9 +45,16 @@ _NAMED = {
         re.I,
     ),
     "stream": re.compile(r"\bstream\b", re.I),
-    "reasoning_effort": re.compile(r"reasoning_effort|\breasoning\b.{0,20}effort", re.I),
+    "reasoning_effort": re.compile(
+        r"reasoning_effort|\breasoning\b.{0,20}effort"
+        r"|(?:support|enable|allow)\w* (?:\w+ )?(?:thinking|reasoning)\b"
+        r"|\b(?:thinking|reasoning) is not\b",
+        re.I,
+    ),
 }
 """Parts that a request can go without, and how endpoints name them; the first that fits."""
+_ALIASES = {"response_format": "json_schema", "max_output_tokens": "max_completion_tokens"}
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _REFUSED = re.compile(
     r"not (?:be )?(?:supported|permitted|allowed|available|enabled|implemented|recogni[sz]ed)"
     r"|unsupported|unrecogni[sz]ed|unknown|unexpected|extra (?:inputs|fields)|invalid (?:param|arg"
@@ -59,16 +71,26 @@ class Unsupported(CallError):
         parameter: The part; empty: the endpoint names none.
         rejected: The error in case the request did not carry it.
         sure: The endpoint says so itself.
+        words: What the endpoint says, for names of parameters that only the request knows.
     """
 
-    def __init__(self, parameter: str, rejected: CallRejected, *, sure: bool = True) -> None:
+    def __init__(
+        self, parameter: str, rejected: CallError, *, sure: bool = True, words: str = ""
+    ) -> None:
         super().__init__(rejected.message, status=rejected.status, request_id=rejected.request_id)
         self.parameter = parameter
         self.rejected = rejected
         self.sure = sure
+        self.words = words
 
 
-def unsupported(status: int, body: ErrorBody, rejected: CallRejected) -> Unsupported | None:
+def names_a_part(body: ErrorBody) -> bool:
+    """Whether a refusal says itself which part of the request is not taken."""
+    known, said = _part_named(body)
+    return known != "" and _REFUSED.search(said) is not None
+
+
+def unsupported(status: int, body: ErrorBody, rejected: CallError) -> Unsupported | None:
     """The part that the endpoint does not take; None: nothing speaks for one.
 
     Args:
@@ -78,12 +100,27 @@ def unsupported(status: int, body: ErrorBody, rejected: CallRejected) -> Unsuppo
     """
     if status not in ADAPTABLE or (is_about_size(body) and status in ALWAYS_TRIED):
         return None
-    named = f"{body.parameter} {body.message} {body.code}"
-    known = next((name for name, way in _NAMED.items() if way.search(named)), "")
-    if body.parameter in _NAMED:
-        known = body.parameter
-    if known and (body.parameter in _NAMED or _REFUSED.search(named)):
-        return Unsupported(known, rejected)
-    if known or status in ALWAYS_TRIED:
-        return Unsupported(known, rejected, sure=False)
+    known, said = _part_named(body)
+    if known and (_alias(body.parameter) in _NAMED or _REFUSED.search(said)):
+        return Unsupported(known, rejected, words=said)
+    if known or status in ALWAYS_TRIED or isinstance(rejected, FatalCallError):
+        return Unsupported(known, rejected, sure=False, words=said)
     return None
+
+
+def _part_named(body: ErrorBody) -> tuple[str, str]:
+    """The part that a refusal is about, empty where it names none, and its words.
+
+    `maxCompletionTokens` is read as `max_completion_tokens`.
+    """
+    said = f"{body.parameter} {body.message} {body.code}"
+    said += " " + " ".join(_CAMEL.sub("_", word) for word in said.split() if _CAMEL.search(word))
+    known = next((name for name, way in _NAMED.items() if way.search(said)), "")
+    alias = _alias(body.parameter)
+    return alias if alias in _NAMED else known, said
+
+
+def _alias(parameter: str) -> str:
+    """The name by which a parameter that a refusal names is known here."""
+    name = _CAMEL.sub("_", parameter).lower().split(".")[0]
+    return _ALIASES.get(name, name)

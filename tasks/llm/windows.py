@@ -50,9 +50,21 @@ class Windows:
     def __init__(
         self, requests_per_minute: int | None, tokens_per_minute: int | None, now: float
     ) -> None:
-        self._requests = Window(requests_per_minute, now) if requests_per_minute else None
-        self._tokens = Window(tokens_per_minute, now) if tokens_per_minute else None
-        self._named = (requests_per_minute, tokens_per_minute)
+        self._requests: Window | None = None
+        self._tokens: Window | None = None
+        self._named: tuple[int | None, int | None] = (None, None)
+        self.lower(requests_per_minute, tokens_per_minute, now)
+
+    def lower(self, requests: int | None, tokens: int | None, now: float) -> None:
+        """Keep these rates as well, where they are lower than those so far."""
+        named = self._named
+        if requests and requests < (named[0] or requests + 1):
+            self._requests = Window(requests, now)
+            named = (requests, named[1])
+        if tokens and tokens < (named[1] or tokens + 1):
+            self._tokens = Window(tokens, now)
+            named = (named[0], tokens)
+        self._named = named
 
     def wait_s(self, now: float) -> float:
         """Seconds until both windows have room for a request."""

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefect_llm_reports.tasks.contract.records import Usage
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget
 from prefect_llm_reports.tasks.llm.usual import Usual
 from tests.unit.llm.test_budget import run
@@ -108,7 +109,7 @@ def simulated(seed: int, share: Decimal) -> tuple[Decimal, Decimal, int, int]:
                 held.actual = sent[step] * price_in + written * price_out
                 assert held.actual <= held.worst
             if written == true[report][step]:
-                usual.learn("m", name, written)
+                usual.learn("m", name, 0, Usage(output_tokens=written))
                 return
             too_short = allowed
 

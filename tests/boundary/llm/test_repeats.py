@@ -24,6 +24,7 @@ from prefect_llm_reports.tasks.contract.errors import (
     QuotaExhausted,
 )
 from prefect_llm_reports.tasks.contract.options import ReportOptions
+from prefect_llm_reports.tasks.llm import absence
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint as Address
 from prefect_llm_reports.tasks.llm.session import Session
 from tests.boundary.llm.test_line import KEY, answered, one_session, question
@@ -237,19 +238,26 @@ GONE: dict[str, Reply] = {
     "502 page": faults.html(502),
     "503 page": faults.html(503),
     "504 page": faults.html(504),
+    "521 page": faults.html(521),
+    "530 page": faults.html(530),
     "loading": faults.error(503, "Loading model", kind="unavailable_error"),
+    "loading, with its name": faults.error(503, "Model m is currently loading"),
+    "waking": faults.error(503, "The endpoint is waking up, it was scaled to zero"),
 }
 
 
 @pytest.mark.parametrize("name", GONE)
-def test_a_gateway_before_an_absent_server_loses_nothing(name: str) -> None:
+def test_a_gateway_before_an_absent_server_loses_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pages of a gateway, and a model that loads, are an absence like a refused connection."""
+    monkeypatch.setattr(absence, "LONGEST_PROBE_S", absence.FIRST_PROBE_S)
     with Endpoint() as endpoint:
 
         async def main() -> list[Answer | BaseException]:
             async with one_session(endpoint, concurrency=2) as session:
                 await answered(session, question(endpoint.base_url, variant="first"))
-                endpoint.fail(GONE[name], times=9)
+                endpoint.fail(GONE[name], times=7)  # more than two calls have attempts
                 return await crowd(session, endpoint.base_url, 2)
 
         assert lost(asyncio.run(main())) == []
@@ -285,7 +293,11 @@ def test_a_first_contact_that_fails_is_fatal_at_once() -> None:
 
 @contextmanager
 def closing_server() -> Iterator[str]:
-    """A server that closes each connection after its response, without saying so."""
+    """A server that closes each connection with its response, without saying so.
+
+    With, and not after it: of a request that arrives before the close nobody knows whether it was
+    read.
+    """
 
     def serve(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as reader:
@@ -302,6 +314,7 @@ def closing_server() -> Iterator[str]:
             head = (
                 f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(said)}"
             )
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # until the close
             connection.sendall(head.encode() + b"\r\n\r\n" + said)
 
     def accept() -> None:
@@ -351,3 +364,18 @@ def test_a_request_that_the_server_has_read_uses_up_an_attempt(name: str) -> Non
 
         assert asyncio.run(main()).attempts == 3
         assert len(endpoint.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "wait", ["9" * 11, "9" * 400, "1e30", "Fri, 31 Dec 9999 23:59:59 GMT", "99999999 days"]
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_huge_wait_ends_in_a_sentence(wait: str, status: int) -> None:
+    """A wait without end is no traceback: the call ends, or is made again if it is no number."""
+    with Endpoint() as endpoint:
+        endpoint.fail(faults.error(status, "later", headers={"Retry-After": wait}), times=1)
+        (outcome,) = ask_all(endpoint, 1)
+    if isinstance(outcome, CallError):
+        assert "run the same command again" in str(outcome) or "resume after" in str(outcome)
+    else:
+        assert isinstance(outcome, Answer)

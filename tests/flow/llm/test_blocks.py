@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
 from tests.flow.conftest import Bench
-from tests.harness import ROOT
+from tests.harness import ROOT, faults
 from tests.harness.endpoint import Endpoint
 
 
@@ -70,6 +70,38 @@ def test_a_block_given_to_the_flow_is_used_and_its_key_kept_out_of_the_run(
         [run] = client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC)
     assert run.id.hex.endswith(result.run_id.rpartition("-")[2])
     assert "sk-given" not in run.model_dump_json()
+
+
+def test_extra_headers_are_sent_from_the_block_and_kept_out_of_the_run(
+    bench: Bench, endpoint: Endpoint
+) -> None:
+    """A gateway gets its headers; what it repeats of their secrets reaches neither run nor file."""
+    secret = "gateway-canary-1"
+    endpoint.fail(faults.error(400, f"no {secret}"), topic="C++", times=None)
+    done = save(
+        OPENAI_BASE_URL=endpoint.base_url,
+        LLM_ENDPOINT_NAME="gateway",
+        LLM_ENDPOINT_HEADERS=f'{{"X-Gateway-Key": "{secret}", "X-Title": "Reports"}}',
+    )
+    assert done.stdout == "saved llm-endpoint/gateway\n", done.stderr
+
+    result = bench.run(None, ["Tidal power", "C++"], endpoint="gateway", model="m")
+
+    assert [report.status for report in result.reports] == ["published", "failed"]
+    assert {r.headers["x-gateway-key"] for r in endpoint.requests} == {secret}
+    assert {r.headers["x-title"] for r in endpoint.requests} == {"Reports"}
+    with get_client(sync_client=True) as client:
+        [run] = client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC)
+    kept = [path.read_text() for path in bench.output.rglob("*") if path.suffix in (".json", ".md")]
+    assert secret not in f"{run.model_dump_json()} {result.model_dump_json()} {kept}"
+
+
+def test_headers_that_are_no_json_are_not_saved() -> None:
+    """The command says how they are written, and does not repeat them."""
+    done = save(OPENAI_BASE_URL="http://127.0.0.1:9/v1", LLM_ENDPOINT_HEADERS="X-Key: canary")
+    assert done.returncode == 1
+    assert "LLM_ENDPOINT_HEADERS is no JSON object" in done.stderr
+    assert "canary" not in done.stderr
 
 
 def test_the_bucket_block_is_saved_with_bounded_waits() -> None:

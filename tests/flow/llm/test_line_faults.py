@@ -175,6 +175,11 @@ ITEM: dict[str, Row] = {
     ),
     "other 400": Row(faults.error(400, "Bad thing."), "call_rejected", ("400", "Bad thing."), 2),
     "413": Row(faults.error(413, "Too big."), "call_rejected", ("413", "Too big.")),
+    "refusal": Row(faults.refusal(), "answer_refused", ("I can't help with that.", "reword")),
+    "content filter": Row(faults.filtered(), "answer_refused", ("content filter", "reword")),
+    "cut twice": Row(faults.cut_off(), "answer_truncated", ("16000", "32000", "raise"), 2),
+    "endless body": Row(faults.endless(), "call_rejected", ("without end", "base URL")),
+    "gzip bomb": Row(faults.gzip_bomb(), "call_rejected", ("without end", "base URL")),
     "output limit too large": Row(
         faults.error(
             400,
@@ -186,19 +191,15 @@ ITEM: dict[str, Row] = {
         ("at most 4096", "max_output_tokens"),
         2,
     ),
-    "refusal": Row(faults.refusal(), "answer_refused", ("I can't help with that.", "reword")),
-    "content filter": Row(faults.filtered(), "answer_refused", ("content filter", "reword")),
-    "cut twice": Row(faults.cut_off(), "answer_truncated", ("16000", "32000", "raise"), 2),
-    "endless body": Row(faults.endless(), "call_rejected", ("without end", "base URL")),
-    "gzip bomb": Row(faults.gzip_bomb(), "call_rejected", ("without end", "base URL")),
     "hang": Row(faults.hang(), "call_timed_out", ("within 1 s", "raise the deadline"), 2, 1.0),
     "drip": Row(faults.drip(0.15), "call_timed_out", ("within 1 s", "raise the deadline"), 2, 1.0),
     "stall": Row(faults.stall(), "call_timed_out", ("within 1 s", "raise the deadline"), 2, 1.0),
 }
 
 
-# A limit that one refusal names holds for the model, so "cut twice" is asked of another endpoint.
-@pytest.mark.parametrize("names", [[*ITEM][:4], [*ITEM][4:7], [*ITEM][7:9], [*ITEM][9:]])
+# A limit that one refusal names holds for the model: each that names one is at an endpoint of its
+# own, and "cut twice" at another.
+@pytest.mark.parametrize("names", [[*ITEM][:3], [*ITEM][3:6], [*ITEM][6:9], [*ITEM][9:]])
 def test_a_fault_that_no_repeat_cures_costs_one_report(
     bench: Bench, one_round: Endpoint, names: list[str]
 ) -> None:

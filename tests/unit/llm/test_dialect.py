@@ -98,3 +98,36 @@ def test_a_model_at_an_address_has_one_dialect() -> None:
     assert known is dialect_of("https://a.example/v1", "m")
     assert known is not dialect_of("https://b.example/v1", "m")
     assert known is not dialect_of("https://a.example/v1", "n")
+
+
+EXTRAS: dict[str, Any] = {"top_k": 3, "chat_template_kwargs": {}, "provider": {"zdr": True}}
+REFUSALS = {
+    "OpenAI's": ("Unrecognized request argument supplied: top_k", {"top_k"}),
+    "pydantic's": ("top_k Extra inputs are not permitted", {"top_k"}),
+    "a template's": ("unknown field `chat_template_kwargs`", {"chat_template_kwargs"}),
+    "a longer name": ("unknown: top_kk", {"top_k", "chat_template_kwargs"}),
+    "none": ("Bad Request", {"top_k", "chat_template_kwargs"}),
+    "one that says who may read the prompt": ("unknown field: provider", None),
+}
+
+
+@pytest.mark.parametrize(("words", "without"), REFUSALS.values(), ids=REFUSALS)
+def test_extra_parameters_are_left_out_when_they_are_named_or_likeliest(
+    words: str, without: set[str] | None
+) -> None:
+    """Only the model that refuses one loses it; what protects a prompt is never left out."""
+    ask = asked(output_schema=None, bounded_schema=None, temperature=None, extra_body=EXTRAS)
+    if without is None:
+        ask = ask.model_copy(update={"extra_body": {"provider": EXTRAS["provider"]}})
+        without = {"max_completion_tokens"}
+    error = Unsupported("", CallRejected(words, status=400), sure=False, words=words)
+    assert Dialect("h", "m").next_without(error, ask, NOTHING) == without
+
+
+def test_reasoning_effort_is_left_out_only_where_it_was_sent() -> None:
+    """A model without reasoning takes the question without it."""
+    error = refused("reasoning_effort")
+    assert Dialect("h", "m").next_without(error, asked(reasoning_effort="low"), NOTHING) == {
+        "reasoning_effort"
+    }
+    assert Dialect("h", "m").next_without(error, asked(), NOTHING) is None

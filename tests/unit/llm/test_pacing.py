@@ -328,11 +328,11 @@ def test_a_pause_holds_every_caller() -> None:
         pace, endpoint = joined(8), Endpoint()
         pace.pause(5.0)
         pace.pause(1.0)
-        assert pace.pauses.left_s(now()) == pytest.approx(5.0)
+        assert pace.rates.pauses.left_s(now()) == pytest.approx(5.0)
         await load(pace, endpoint, workers=20, calls=1)
         assert min(endpoint.sent) == pytest.approx(5.0)
-        assert pace.pauses.total_s == pytest.approx(5.0)
-        assert pace.pauses.left_s(now()) == 0
+        assert pace.rates.pauses.total_s == pytest.approx(5.0)
+        assert pace.rates.pauses.left_s(now()) == 0
 
     simulate(main())
 
@@ -348,7 +348,7 @@ def test_a_pause_that_is_prolonged_holds_those_who_wait_already() -> None:
         pace.pause(2.0)
         await loading
         assert min(endpoint.sent) == pytest.approx(2.5)
-        assert pace.pauses.total_s == pytest.approx(2.5)
+        assert pace.rates.pauses.total_s == pytest.approx(2.5)
 
     simulate(main())
 
@@ -428,7 +428,7 @@ def test_tokens_per_minute_are_kept_once_the_tokens_used_are_known() -> None:
             async with pace.slot(2000):
                 used = rnd.randrange(500, 4000)
                 sent.append((now(), used))
-                pace.spent(2000, used)
+                pace.rates.spent(2000, used)
                 await asyncio.sleep(1)
 
         await asyncio.gather(*(call() for _ in range(120)))
@@ -507,4 +507,34 @@ def test_callers_of_one_endpoint_share_a_pace_on_a_loop() -> None:
         return id(pace)
 
     simulate(main())
+    simulate(main())
+
+
+def test_the_lowest_rate_of_all_batches_holds() -> None:
+    """A batch that joins with a lower rate, or with the first one, is heeded."""
+
+    async def sent_in(seconds: float, *given: tuple[int | None, int | None]) -> int:
+        paces = [shared_pace(f"https://{given}/v1", *rates) for rates in given]
+        pace, count = paces[-1], 0
+        pace.join(50)
+
+        async def caller() -> None:
+            nonlocal count
+            async with pace.slot(1000):
+                count += 1
+
+        tasks = [asyncio.create_task(caller()) for _ in range(50)]
+        await asyncio.sleep(seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return count
+
+    async def main() -> None:
+        assert await sent_in(10.5, (60, None)) == 11
+        assert await sent_in(10.5, (600, None), (60, None)) == 11
+        assert await sent_in(10.5, (60, None), (600, None)) == 11
+        assert await sent_in(10.5, (None, None), (60, None)) == 11
+        assert await sent_in(10.5, (None, 60_000), (None, None)) == 11
+
     simulate(main())

@@ -117,6 +117,7 @@ def test_an_error_in_a_200_is_what_it_says(body: Any, kind: type[errors.CallErro
 @pytest.mark.parametrize(
     "message",
     [
+        {"content": {"a": 1}},
         {"content": None, "reasoning_content": '{"a": 1}'},
         {"content": "", "reasoning": '{"a": 1}'},
         {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": '{"a": 1}'}}]},

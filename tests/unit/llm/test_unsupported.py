@@ -56,6 +56,16 @@ SIZES: dict[str, tuple[str, dict[str, int]]] = {
         "the request exceeds the available context size (4096 tokens)",
         {"context": 4096},
     ),
+    "vLLM, with the prompt": (
+        "'max_tokens' or 'max_completion_tokens' is too large: 16000. This model's maximum context"
+        " length is 8192 tokens and your request has 900 input tokens (16000 > 8192 - 900).",
+        {"context": 8192, "prompt": 900},
+    ),
+    "vLLM, as it says it since": (
+        "You passed 900 input tokens and requested 16000 output tokens. However, the model's"
+        " context length is only 8192 tokens, resulting in a maximum input length of 0 tokens.",
+        {"context": 8192, "prompt": 900},
+    ),
     "an output limit": ("max_tokens must be at most 16384", {"output": 16384}),
     "too large": (
         "max_tokens is too large: 32000. This model supports at most 16384 completion tokens",
