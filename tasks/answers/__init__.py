@@ -1,8 +1,8 @@
 """Every paid answer, kept once: the store, its records, locks and leases.
 
-Here: `store` gives Prefect and the batch their answers; it is made of `records` (how an answer is
-written down), `files`, `room` on the disk, `selection` (which answers a batch may use) and
-`losses`. `locks` and `leases` let one process ask while others wait. Not here: asking (`llm`).
+Here: `store` gives Prefect and the batch their answers; it is made of `records` (the form of a kept
+answer), `files`, `room` on the disk, `selection` (which answers a batch may use) and `losses`.
+`locks` and `leases` let one process ask while others wait. Not here: asking (`llm`).
 """
 
 from __future__ import annotations

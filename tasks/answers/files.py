@@ -1,15 +1,16 @@
-"""The files of the answer store: read and written, again where that failed, in threads.
+"""The files of the answer store, read and written in threads, with repeats after failures.
 
-Here: one file an answer, and removing the oldest. Not here: what is in a file (`answers.records`),
-what is done about a file that cannot be written (`answers.losses`).
+Here: one file for each answer, and removal of the oldest. Not here: the content of a file
+(`answers.records`), answers that could not be written (`answers.losses`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,15 @@ WAIT_S = 0.2
 STALE_S = 86_400
 """Age at which no writer is left who could finish a half-written file."""
 LOCAL_THREADS, NETWORK_THREADS = 4, 32
+
+QUICK_S, TRUSTED = 0.02, 8
+"""Seconds below which a read is quick, and quick reads after which no thread is needed."""
+
+CHOICE = 5
+"""Files that are looked at for each of the newest that is read."""
+READ_TOGETHER = 200
+"""Files that one thread reads after each other where each takes less than the thread."""
+_FOLDER = re.compile(r"[0-9a-f]{2}")
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -43,6 +53,7 @@ class AnswerFiles:
         self._losses = losses
         threads = NETWORK_THREADS if place.on_network else LOCAL_THREADS
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="answers")
+        self._quick = 0
 
     def close(self) -> None:
         """Wait for the reads and writes under way, and end the threads."""
@@ -69,7 +80,7 @@ class AnswerFiles:
         await self._in_thread(self._place.write, _name(key), content)
 
     async def repeated(self, work: Callable[[], Awaitable[T]], done: str) -> T:
-        """Do something with a file; try again where that may help.
+        """Do work with a file, with repeats after failures.
 
         Args:
             work: One attempt.
@@ -87,6 +98,46 @@ class AnswerFiles:
                     raise
                 await asyncio.sleep(WAIT_S * attempt)
         raise AssertionError
+
+    async def newest(self, most: int) -> list[bytes]:
+        """The contents of the newest files; files that cannot be read are left out.
+
+        Keys are spread evenly over the folders, so some folders of a large store stand for all.
+
+        Args:
+            most: Files to read at most.
+        """
+        dated: list[tuple[float, str]] = []
+        try:
+            within = await self._in_thread(self._place.names)
+            folders = [name for name in within if _FOLDER.fullmatch(name)]
+            for first in range(0, len(folders), NETWORK_THREADS):
+                some = folders[first : first + NETWORK_THREADS]
+                for listed in await asyncio.gather(
+                    *(self._in_thread(self._place.dated, folder) for folder in some)
+                ):
+                    dated += listed
+                if len(dated) >= CHOICE * most:
+                    break
+        except StorageError as error:
+            self._losses.warn(f"the store cannot be listed: {error}")
+        names = [name for _, name in sorted(dated, reverse=True)[:most]]
+        share = 1 if self._place.on_network else READ_TOGETHER
+        found = await asyncio.gather(
+            *(
+                self._in_thread(self._bodies, names[first : first + share])
+                for first in range(0, len(names), share)
+            )
+        )
+        return [body for bodies in found for body in bodies]
+
+    def _bodies(self, names: Sequence[str]) -> list[bytes]:
+        bodies: list[bytes] = []
+        for name in names:
+            with suppress(StorageError):
+                body = self._place.read(name)
+                bodies += [body] if body else []
+        return bodies
 
     async def shrink(self, most_bytes: int, used: Container[str]) -> None:
         """Remove the oldest files until the store is small enough.
@@ -106,9 +157,18 @@ class AnswerFiles:
             logger.info("%d of the oldest answers were removed from the store", removed)
 
     async def _read(self, key: str) -> bytes | None:
-        if not self._place.on_network:
-            return self._place.read(_name(key))  # faster than a thread and back
-        return await self._in_thread(self._place.read, _name(key))
+        if self._quick >= TRUSTED:
+            return self._timed(key)  # faster than a thread and back
+        return await self._in_thread(self._timed, key)
+
+    def _timed(self, key: str) -> bytes | None:
+        """Read, and note whether the store is quick; a slow one must not hold up other calls."""
+        began = time.monotonic()
+        try:
+            return self._place.read(_name(key))
+        finally:
+            quick = time.monotonic() - began < QUICK_S and not self._place.on_network
+            self._quick = self._quick + 1 if quick else 0
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         try:

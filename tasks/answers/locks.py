@@ -10,14 +10,20 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import stat
 import threading
 from collections import defaultdict, deque
 from collections.abc import Awaitable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from prefect_llm_reports.tasks.contract.errors import StorageError
 
+LOCKS = ".locks"
+"""The file of a store's locks."""
+_LAST_KEY = "f" * 15
+"""The key of the last byte; some file systems have no locks so far out."""
 POLL_S = (0.02, 0.25)
 """First and longest wait between looks at a lock that another process holds."""
 
@@ -50,9 +56,13 @@ class FileLocks:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if path.parent.stat().st_mode & stat.S_ISGID:  # a store that a group shares
+                with suppress(OSError):
+                    os.fchmod(self._handle, 0o660)
         except OSError as error:
             raise StorageError(
-                f"opening {path} failed: {error.strerror}; mend that and run the same command again"
+                f"opening {path} failed: {error.strerror}; give this user access to it, or use a"
+                " store of your own (LLM_REPORTS_STORE)"
             ) from error
         self._held: set[int] = set()
         self._guard = threading.Lock()
@@ -69,6 +79,26 @@ class FileLocks:
 
     async def try_lock(self, key: str) -> bool:
         """Take the lock if it is free."""
+        return self.take(key)
+
+    def check(self) -> None:
+        """Check that the file system has record locks: take one and release it.
+
+        Raises:
+            StorageError: The file system has no record locks.
+        """
+        if self.take(_LAST_KEY):
+            self.unlock(_LAST_KEY)
+
+    def take(self, key: str) -> bool:
+        """Take the lock if it is free.
+
+        Args:
+            key: Hexadecimal digits.
+
+        Raises:
+            StorageError: The file system has no record locks.
+        """
         at = _offset(key)
         with self._guard:
             if at in self._held:

@@ -1,4 +1,4 @@
-"""What the answer store could not do: warnings, answers not kept yet, and why."""
+"""Failures of the answer store: warnings, answers not kept yet, and the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Losses:
-    """What could not be read or kept.
+    """Answers that could not be read or kept.
 
     Attributes:
         unkept: Records that are not written, by key.
@@ -25,7 +25,7 @@ class Losses:
         self._warnings: list[str] = []
 
     def warn(self, text: str) -> None:
-        """Say something in the log and in the result."""
+        """Add a warning to the log and to the result."""
         if len(self._warnings) < MOST_WARNINGS:
             self._warnings.append(text)
         logger.warning("%s", text)

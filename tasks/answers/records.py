@@ -1,4 +1,4 @@
-"""How an answer is written in the store: sealed under a checksum, read back or refused."""
+"""Records of the store: an answer sealed under a checksum, read back or refused."""
 
 from __future__ import annotations
 

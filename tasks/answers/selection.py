@@ -1,4 +1,4 @@
-"""Which kept answers a batch may use: by age, and only new ones when it asks afresh."""
+"""The kept answers that a batch may use: by age, and only new ones after `refresh`."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Selection:
         return self._max_age_s is None or time.time() - kept_at <= self._max_age_s
 
     def read(self, key: str) -> None:
-        """Take note of an answer that is used."""
+        """Record the use of an answer."""
         self.used.add(key)
 
     def written(self, key: str) -> None:
-        """Take note of an answer that the batch has kept itself."""
+        """Record an answer that the batch itself has kept."""
         self.used.add(key)
         if self._written is not None:
             self._written.add(key)

@@ -22,16 +22,17 @@ from typing import ClassVar, cast
 
 from prefect.filesystems import WritableFileSystem
 from prefect.results import get_result_store
-from pydantic import PrivateAttr
+from pydantic import Field, HttpUrl, PrivateAttr
 
 from prefect_llm_reports.tasks.answers.files import AnswerFiles
-from prefect_llm_reports.tasks.answers.locks import FileLocks, SharedLocks, SingleFlight
+from prefect_llm_reports.tasks.answers.locks import LOCKS, FileLocks, SharedLocks, SingleFlight
 from prefect_llm_reports.tasks.answers.losses import Losses
 from prefect_llm_reports.tasks.answers.records import (
     KEY,
     SERIALIZER,
     checked_record,
     is_answer,
+    sealed,
     unsealed,
 )
 from prefect_llm_reports.tasks.answers.room import Room
@@ -39,18 +40,43 @@ from prefect_llm_reports.tasks.answers.selection import Selection
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask
 from prefect_llm_reports.tasks.contract.errors import StorageError
 from prefect_llm_reports.tasks.storage.places import Place, open_place
+from prefect_llm_reports.tasks.text.foreign import shown
+
+MOST_SAMPLED = 2000
+"""Answers that estimates of others go by, at most."""
 
 JUST_READ = 100
 """Records that are held for Prefect, which reads each twice."""
 
 
 class AnswerStore(WritableFileSystem):
-    """Keeps answers by key; Prefect reads and writes its result records through it."""
+    """Keeps answers by key; Prefect reads and writes its result records through it.
+
+    A run makes its own from the option `store`; saving one as a block is possible, not needed.
+
+    Example:
+        Load a saved store:
+
+        ```python
+        from prefect_llm_reports.tasks.answers.store import AnswerStore
+
+        store = AnswerStore.load("BLOCK_NAME")
+        ```
+    """
 
     _block_type_name: ClassVar[str | None] = "LLM answer store"
     _block_type_slug: ClassVar[str | None] = "llm-answer-store"
+    _logo_url: ClassVar[HttpUrl | None] = HttpUrl(
+        "https://raw.githubusercontent.com/PrefectHQ/prefect"
+        "/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/filesystem.png"
+    )
+    """The picture of Prefect's own block for local files."""
+    _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(
+        "https://www.prefect.io/docs/latest/develop/results"
+    )
+    _description: ClassVar[str | None] = "Keeps every paid answer once, in a folder or in S3."
 
-    location: str
+    location: str = Field(description="Where answers are kept: a folder or s3://bucket/prefix.")
 
     _files: AnswerFiles = PrivateAttr()
     _room: Room = PrivateAttr()
@@ -90,6 +116,41 @@ class AnswerStore(WritableFileSystem):
             if max_mb is not None:
                 await self._files.shrink(max_mb * 1_000_000, self._selection.used)
 
+    @asynccontextmanager
+    async def consulted(
+        self, *, days: float | None = None, refresh: bool = False
+    ) -> AsyncGenerator[None]:
+        """Only read the store, as that of the questions within: no lock, no folder, no file.
+
+        Args:
+            days: As for `opened`.
+            refresh: As for `opened`.
+        """
+        place = await asyncio.to_thread(open_place, self.location, private=True)
+        self._selection = Selection(days, refresh=refresh)
+        self._files = AnswerFiles(place, self._losses)
+        token = _store.set(self)
+        try:
+            yield
+        finally:
+            _store.reset(token)
+            self._files.close()
+
+    async def newest(self, most: int = MOST_SAMPLED) -> list[Answer]:
+        """The newest answers, of whatever question; of a large store, of a part of it.
+
+        Args:
+            most: Answers to read at most.
+        """
+        found: list[Answer] = []
+        for record in await self._files.newest(most):
+            try:
+                value = json.loads(json.loads(record)["result"])
+                found.append(Answer.model_validate(value["answer"]))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # not one of ours
+        return found
+
     @property
     def warnings(self) -> list[str]:
         """Records that were passed over or could not be kept, in words."""
@@ -106,7 +167,7 @@ class AnswerStore(WritableFileSystem):
         return self._single_flight
 
     def room_for(self, ask: Ask) -> AbstractContextManager[None]:
-        """Ask only while the answer, and those under way, will fit on the disk.
+        """Make sure, before a call, that its answer and those under way fit on the disk.
 
         Raises:
             StorageFull: They might not fit; nothing was asked or lost.
@@ -156,6 +217,16 @@ class AnswerStore(WritableFileSystem):
         except LookupError:
             return None
 
+    async def keep(self, ask: Ask, answer: Answer) -> None:
+        """Keep what was worked out of answers, under a question that is never put.
+
+        Raises:
+            StorageError: It could not be kept; `lost` says why from now on.
+        """
+        metadata = {"storage_key": ask.key, "serializer": SERIALIZER}
+        record = json.dumps({"metadata": metadata, "result": json.dumps(sealed(answer))})
+        await self.write_path(ask.key, record.encode())
+
     async def _write(self, path: str) -> None:
         await self._files.write(path, self._losses.unkept[path])
         self._selection.written(path)
@@ -191,7 +262,7 @@ class AnswerStore(WritableFileSystem):
         except (ValueError, RecursionError) as error:
             self._losses.warn(
                 f"record {self._files.path(path)} is passed over and asked for again:"
-                f" {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                f" {type(error).__name__}: {shown(str(error).partition(chr(10))[0])}"
             )
             raise LookupError(path) from error
         if not self._selection.young_enough(kept_at):
@@ -203,7 +274,7 @@ class AnswerStore(WritableFileSystem):
 def _locks(place: Place, lease_s: float, resources: AsyncExitStack) -> SharedLocks:
     """Locks between processes for the store in a place; `resources` gives them back."""
     if not place.on_network:
-        return FileLocks.at(Path(place.path(".locks")))
+        return FileLocks.at(Path(place.path(LOCKS)))
     from prefect_llm_reports.tasks.answers.leases import S3Leases  # boto takes a second
     from prefect_llm_reports.tasks.storage.s3 import S3Place
 
@@ -217,7 +288,7 @@ _store: ContextVar[AnswerStore] = ContextVar("answer_store")
 
 @contextmanager
 def use_store(store: AnswerStore) -> Generator[None]:
-    """Have the tasks that are started within, and Prefect's own caching, use this store."""
+    """Make this store serve the tasks started within, and Prefect's own caching."""
     token = _store.set(store)
     results = get_result_store()
     results.result_storage = store

@@ -1,7 +1,7 @@
 """Judging: a model compares candidates in every order, and their mean scores rank them.
 
 Here: the task, the form of a verdict, the candidates' labels, the orders, the ranking. Not here:
-which candidates there are and what makes one good (`reports`, `branches`).
+the candidates, and the qualities to judge by (`reports`, `branches`).
 """
 
 from __future__ import annotations

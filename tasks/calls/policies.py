@@ -58,10 +58,18 @@ def llm_step(step: Callable[[Ask], Awaitable[SealedAnswer | State[Any]]]) -> LLM
         persist_result=True,
         result_serializer=PLAIN_JSON,
         cache_result_in_memory=False,
+        refresh_cache=False,
         retries=MAX_ATTEMPTS - 1,
+        retry_delay_seconds=0,
         retry_condition_fn=worth_repeating,
     )
-    return declare(step)
+    return _cached(declare(step))
+
+
+def _cached(step: LLMStep) -> LLMStep:
+    """The step with its cache, which PREFECT_TASKS_DISABLE_CACHING takes from each new task."""
+    step.cache_policy = AnswerPolicy()
+    return step
 
 
 @lru_cache(maxsize=100)
@@ -74,8 +82,11 @@ def at_endpoints(step: LLMStep, endpoints: int) -> LLMStep:
     """
     if endpoints == 1:
         return step
-    return step.with_options(retries=(MAX_ATTEMPTS - 1) * endpoints)
+    return _cached(step.with_options(retries=(MAX_ATTEMPTS - 1) * endpoints))
 
 
-LOCAL_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
-"""For tasks that only compute or write: they are cheap to repeat, and keep nothing."""
+LOCAL_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
+"""For tasks that only compute or write: they keep nothing, and their calls have their own retries.
+
+Prefect's defaults for all tasks of a user would multiply the attempts of a call.
+"""

@@ -1,4 +1,4 @@
-"""What surrounds the calls of every run: its store, and a process that suits thousands of tasks."""
+"""The surroundings of a run's calls: its store, and a process fit for thousands of tasks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Places that hold files: the interface, and the local folder.
+"""Places that hold files: the local folder, and how any place is opened.
 
 A place writes whole files atomically and publishes whole directories. The calls block: use them
-from a worker thread. Here: folders. Not here: buckets (`s3`), and reports or answers in them.
+from a worker thread. Here: folders. Not here: the interface (`interface`), buckets
+(`s3`), and reports or answers in them.
 """
 
 from __future__ import annotations
@@ -12,70 +13,30 @@ import logging
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError, StorageFull
 from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
+from prefect_llm_reports.tasks.storage.interface import Place
+
+__all__ = ["ABANDONED_S", "LocalPlace", "Place", "open_place"]
 
 logger = logging.getLogger(__name__)
 
 ABANDONED_S = 3600
 """Age in seconds from which the leftovers of a killed writer are removed."""
 
+_NO_SYNC = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EISDIR}
+    | {errno.EPERM, errno.EACCES, errno.ENOTTY}
+)
+"""Errors of file systems that cannot fsync a folder, such as SMB, vboxsf and DrvFs."""
+
 _LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{8}\.partial\Z|\.probe-[0-9a-f]{8}\Z")
-
-
-class Place(Protocol):
-    """Holds files by names that are relative to it, with `/` between parts."""
-
-    where: str
-    on_network: bool
-
-    def read(self, name: str) -> bytes | None:
-        """The file's bytes; None when there is no such file."""
-        ...
-
-    def write(self, name: str, body: bytes) -> None:
-        """Write a whole file durably; readers see the old or the new one, never a part."""
-        ...
-
-    def remove(self, name: str) -> None:
-        """Remove a file, or an empty folder; a missing one is fine."""
-        ...
-
-    def names(self, folder: str = "", *, hidden: bool = False) -> list[str]:
-        """Names of the files and folders directly in a folder; `hidden` adds dot files."""
-        ...
-
-    def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:
-        """Write a folder of files; `last` appears only when all others are whole.
-
-        A folder that already holds `last` is complete and stays as it is.
-
-        Returns:
-            True: the folder now holds these files. False: it was complete before.
-        """
-        ...
-
-    def sweep(self, folder: str = "") -> int:
-        """Remove the leftovers of killed writers directly in a folder, and return their number."""
-        ...
-
-    def path(self, name: str) -> str:
-        """The full name of a file or folder, for people."""
-        ...
-
-    def probe(self) -> None:
-        """Write, and remove, a small file.
-
-        Raises:
-            BadInput: The place cannot be written to.
-        """
-        ...
 
 
 @contextmanager
@@ -94,27 +55,24 @@ def _explained(doing: str) -> Generator[None]:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _is_special(mode: int) -> bool:
+    """Whether a file is a pipe or a device, which may have no end or wait for a writer."""
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _fill(handle: int, body: bytes) -> None:
     written = 0
     while written < len(body):
         written += os.write(handle, body[written:])
-    os.fsync(handle)
 
 
-def _write_synced(path: Path, body: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+def _of_a_group(folder: Path) -> bool:
+    """Whether a folder is shared on purpose: writable for its group, which new files inherit."""
     try:
-        _fill(handle, body)
-    finally:
-        os.close(handle)
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISGID and mode & stat.S_IWGRP)
 
 
 def _claim(handle: int) -> None:
@@ -155,16 +113,23 @@ class LocalPlace:
 
     Args:
         folder: The folder; the first write creates it.
-        private: Only this user may read the files: 0600 in 0700 folders.
+        private: Only this user may read the files: 0600 in 0700 folders. Where the folder is
+            group-writable and setgid (`chmod 2770`), its group may read and write them, too.
     """
 
     on_network = False
+    conditional = True
 
     def __init__(self, folder: Path, *, private: bool = False) -> None:
         self.folder = folder
+        self.warnings: list[str] = []
         self.where = str(folder)
         self._file_mode, self._folder_mode = (0o600, 0o700) if private else (0o666, 0o777)
         self._made: set[Path] = set()
+        self._private = private
+        self._group = private and _of_a_group(folder)
+        if self._group:
+            self._file_mode, self._folder_mode = 0o660, 0o2770
 
     def path(self, name: str) -> str:
         """The full name of a file or folder."""
@@ -173,8 +138,11 @@ class LocalPlace:
     def read(self, name: str) -> bytes | None:
         """The file's bytes; None when there is no such file."""
         with _explained(f"reading {self.path(name)}"):
+            path = self.folder / name
             try:
-                return (self.folder / name).read_bytes()
+                if _is_special(path.stat().st_mode):
+                    raise OSError(errno.EINVAL, "a pipe or device, not a file")
+                return path.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -187,8 +155,10 @@ class LocalPlace:
             handle = None
             try:
                 handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._file_mode)
+                self._let_in(handle, self._file_mode)
                 _claim(handle)
                 _fill(handle, body)
+                self._sync(handle)
                 partial.replace(path)
             except BaseException:
                 self._made.discard(path.parent)  # another program may have removed it
@@ -198,7 +168,7 @@ class LocalPlace:
             finally:
                 if handle is not None:
                     os.close(handle)
-            _sync_folder(path.parent)
+            self._sync_folder(path.parent)
 
     def remove(self, name: str) -> None:
         """Remove a file, or an empty folder; a missing one is fine."""
@@ -218,6 +188,16 @@ class LocalPlace:
                     return sorted(e.name for e in entries if hidden or not e.name.startswith("."))
             except (FileNotFoundError, NotADirectoryError):
                 return []
+
+    def dated(self, folder: str) -> list[tuple[float, str]]:
+        """The files directly in a folder: when each was written, as Unix time, and its name."""
+        found: list[tuple[float, str]] = []
+        with _explained(f"listing {self.path(folder)}"):
+            for name in self.names(folder):
+                with suppress(FileNotFoundError):
+                    at = f"{folder}/{name}"
+                    found.append(((self.folder / at).stat().st_mtime, at))
+        return found
 
     def sweep(self, folder: str = "") -> int:
         """Remove the leftovers of killed writers directly in a folder, and return their number.
@@ -242,8 +222,8 @@ class LocalPlace:
                 handle = os.open(staged, os.O_RDONLY | os.O_DIRECTORY)
                 _claim(handle)
                 for name in [*(n for n in files if n != last), last]:
-                    _write_synced(staged / name, files[name], self._file_mode)
-                os.fsync(handle)
+                    self._write_synced(staged / name, files[name])
+                self._sync(handle)
                 written = self._put_in_place(staged, target, last)
             finally:
                 if staged.exists():
@@ -251,7 +231,7 @@ class LocalPlace:
                         _remove_staged(staged)
                 if handle is not None:
                     os.close(handle)
-            _sync_folder(target.parent)
+            self._sync_folder(target.parent)
         return written
 
     @staticmethod
@@ -274,13 +254,36 @@ class LocalPlace:
         return True
 
     def probe(self) -> None:
-        """Write, and remove, a small file."""
+        """Write, read and remove a small file and a folder, as a run does.
+
+        Raises:
+            BadInput: One of them fails, or folders of another user are in a store.
+        """
         try:
             name = f".probe-{secrets.token_hex(4)}"
-            self.write(name, b"probe")
+            for _ in range(2):  # the second one replaces the first
+                self.write(name, b"probe")
+            if self.read(name) != b"probe":
+                raise StorageError(
+                    f"reading {self.path(name)} gave other content than was written; check the"
+                    " file system"
+                )
             self.remove(name)
         except StorageError as error:
             raise BadInput(f"{self.where} is not writable: {error}") from error
+        if self._private:
+            self._check_owner()
+
+    def _check_owner(self) -> None:
+        """Refuse a store in which another user has folders that this one cannot write to."""
+        for name in self.names():
+            folder = self.folder / name
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise BadInput(
+                    f"store {self.where}: its folder {name} is another user's; use a store of your"
+                    " own (LLM_REPORTS_STORE), or share this one by a group: chgrp -R GROUP, then"
+                    " chmod -R g+rwX, then chmod g+s on all folders"
+                )
 
     def _make(self, folder: Path) -> None:
         if folder in self._made:
@@ -293,8 +296,53 @@ class LocalPlace:
         for path in reversed(missing):
             with suppress(FileExistsError):
                 path.mkdir(mode=self._folder_mode)
-            _sync_folder(path.parent)
+                if self._group:
+                    with suppress(OSError):
+                        path.chmod(self._folder_mode)
+            self._sync_folder(path.parent)
         self._made.add(folder)
+
+    def _write_synced(self, path: Path, body: bytes) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._file_mode)
+        try:
+            _fill(handle, body)
+            self._sync(handle)
+        finally:
+            os.close(handle)
+
+    def _let_in(self, handle: int, mode: int) -> None:
+        """Give the group of a shared store access, regardless of the umask."""
+        if self._group:
+            with suppress(OSError):
+                os.fchmod(handle, mode)
+
+    def _sync_folder(self, folder: Path) -> None:
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            self._go_without_sync(error)
+            return
+        try:
+            self._sync(handle)
+        finally:
+            os.close(handle)
+
+    def _sync(self, handle: int) -> None:
+        """Make written data survive a power cut, where the file system can do that."""
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            self._go_without_sync(error)
+
+    def _go_without_sync(self, error: OSError) -> None:
+        """Note once that the file system cannot fsync; any other error is raised."""
+        if error.errno not in _NO_SYNC:
+            raise error
+        if not self.warnings:
+            self.warnings.append(
+                f"the file system of {self.where} cannot fsync everything ({error.strerror}): a"
+                " power cut may lose the last files; run the same command again after one"
+            )
 
 
 def open_place(location: str, *, private: bool = False) -> Place:
@@ -305,7 +353,7 @@ def open_place(location: str, *, private: bool = False) -> Place:
         private: Only this user may read the files; in S3 the bucket's own rules apply.
 
     Raises:
-        BadInput: It names no bucket, or no saved block.
+        BadInput: It names no bucket, no saved block, or a place of another kind.
     """
     if in_s3(location):
         from prefect_llm_reports.tasks.storage.s3 import open_s3  # boto takes a second to import

@@ -1,8 +1,9 @@
 """Files in an S3 bucket, through prefect-aws, which only this module imports.
 
 Credentials come from boto's own chain for `s3://bucket/prefix`, or from a saved `S3Bucket` block
-for `s3-bucket/NAME`. The server must support conditional writes. Here: buckets as places, and the
-conditional writes that leases need. Not here: folders (`places`), leases (`answers.leases`).
+for `s3-bucket/NAME`. A store needs a server with conditional writes; an output does without them.
+Here: buckets as places, and the conditional writes that leases need. Not here: folders (`places`),
+leases (`answers.leases`).
 """
 
 from __future__ import annotations
@@ -35,15 +36,20 @@ UPLOADS = 16
 """Uploads at the same time, for all reports of a run together."""
 
 MARKER_ATTEMPTS = 3
-"""A server may refuse two writers of one object at the same time (409); try again."""
+"""Attempts to write a marker; a server may refuse two writers at the same time (409)."""
 
 logger = logging.getLogger(__name__)
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+UNSUPPORTED = frozenset(
+    {"NotImplemented", "UnsupportedOperation", "MethodNotAllowed", "501", "405"}
+    | {"InvalidArgument", "InvalidRequest", "BadRequest", "400"}
+)
+"""Error codes of servers that do not support conditional writes."""
 
 
 def error_code(error: ClientError) -> str:
-    """The server's name for what went wrong."""
+    """The server's code for the error."""
     response: Any = error.response
     return str(response.get("Error", {}).get("Code", ""))
 
@@ -70,6 +76,14 @@ def explained(doing: str) -> Generator[None]:
         ) from None
 
 
+class _Unsupported(Exception):
+    """The server does not support conditional writes."""
+
+    def __init__(self, error: ClientError) -> None:
+        super().__init__()
+        self.error = error
+
+
 class S3Place:
     """A prefix of a bucket.
 
@@ -77,6 +91,10 @@ class S3Place:
         client: An S3 client of boto3; several threads use it.
         bucket: The bucket's name.
         prefix: Prefix of all names, without a slash at its ends; may be empty.
+
+    Attributes:
+        conditional: Whether the server obeys the conditions of writes, set by `probe`.
+        warnings: Warnings about the place, set by `probe`.
     """
 
     on_network = True
@@ -86,6 +104,8 @@ class S3Place:
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         self.where = f"s3://{bucket}/{prefix}".rstrip("/")
+        self.conditional = True
+        self.warnings: list[str] = []
         self._uploads = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
 
     def path(self, name: str) -> str:
@@ -150,6 +170,44 @@ class S3Place:
                 found |= {p["Prefix"][len(at) : -1] for p in page.get("CommonPrefixes", ())}
         return sorted(name for name in found if name and (hidden or not name.startswith(".")))
 
+    def listed(self, prefix: str, *, most: int, whole: bool = False) -> list[tuple[str, int, str]]:
+        """The objects below a prefix, in the order of their keys.
+
+        Args:
+            prefix: Beginning of their names here.
+            most: Objects to list at most.
+            whole: Only the object of just this name.
+
+        Returns:
+            The name of each, its bytes, and a tag that changes with its content.
+        """
+        found: list[tuple[str, int, str]] = []
+        with explained(f"listing {self.path(prefix)}"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket,
+                Prefix=self.prefix + prefix,
+                PaginationConfig={"MaxItems": 1 if whole else most},
+            )
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    name: str = entry["Key"][len(self.prefix) :]
+                    if name and not name.endswith("/") and (name == prefix or not whole):
+                        found.append((name, entry["Size"], entry["ETag"]))
+        return found
+
+    def dated(self, folder: str) -> list[tuple[float, str]]:
+        """The objects directly in a folder: when each was written, as Unix time, and its name."""
+        found: list[tuple[float, str]] = []
+        with explained(f"listing {self.path(folder)}"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=f"{self.prefix}{folder}/", Delimiter="/"
+            )
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    name = entry["Key"][len(self.prefix) :]
+                    found.append((entry["LastModified"].timestamp(), name))
+        return found
+
     def sweep(self, folder: str = "") -> int:
         """Remove nothing: an object appears in a bucket whole, or not at all."""
         del folder
@@ -169,7 +227,7 @@ class S3Place:
             for upload in uploads:
                 upload.result()
             for _ in range(MARKER_ATTEMPTS):
-                if self.create(f"{folder}/{last}", files[last]):
+                if self._mark(f"{folder}/{last}", files[last]):
                     return True
                 if self.age(f"{folder}/{last}"):
                     return False
@@ -179,13 +237,60 @@ class S3Place:
         )
 
     def probe(self) -> None:
-        """Write, and remove, a small object."""
+        """Try all operations of a run on a small object: write, read, list, remove, conditions.
+
+        Raises:
+            BadInput: One of them fails; a server without conditions is only noted.
+        """
         name = f".probe-{secrets.token_hex(4)}"
         try:
+            if self.read(name) is not None:
+                raise StorageError(
+                    f"reading {self.path(name)} gave an object that does not exist; check the S3"
+                    " server"
+                )
             self.write(name, b"probe")
+            if self.read(name) != b"probe":
+                raise StorageError(
+                    f"reading {self.path(name)} gave other content than was written; check the S3"
+                    " server"
+                )
+            self.names()
+            self.conditional = self._keeps_conditions(name)
             self.remove(name)
         except StorageError as error:
             raise BadInput(f"{self.where} is not writable: {error}") from error
+        if not self.conditional:
+            self.warnings = [
+                f"the S3 server of {self.where} does not support conditional writes: do not Retry"
+                " a run there while it is still at work"
+            ]
+
+    def _keeps_conditions(self, name: str) -> bool:
+        """Whether the server refuses a write whose condition does not hold."""
+        try:
+            with explained(f"writing {self.path(name)}"):
+                if self._put_if(name, b"probe", IfNoneMatch="*") is not None:
+                    return False
+                tag = (self.age(name) or ("",))[0]
+                if self._put_if(name, b"probe", IfMatch='"0123456789abcdef0123456789abcdef"'):
+                    return False
+                return self._put_if(name, b"probe", IfMatch=tag) is not None
+        except _Unsupported:
+            return False
+
+    def _mark(self, name: str, body: bytes) -> bool:
+        """Write the object that completes a folder; False: another writer was first."""
+        if self.conditional:
+            try:
+                with explained(f"writing {self.path(name)}"):
+                    return self._put_if(name, body, IfNoneMatch="*") is not None
+            except _Unsupported:
+                self.conditional = False
+        if self.age(name):
+            return False
+        self.write(name, body)
+        return True
 
     def create(self, name: str, body: bytes) -> str | None:
         """Write a new object and return its tag; None when it exists already."""
@@ -210,11 +315,21 @@ class S3Place:
     def _conditionally(self, name: str, body: bytes, **condition: str) -> str | None:
         with explained(f"writing {self.path(name)}"):
             try:
-                return self._put(name, body, **condition)["ETag"]
-            except ClientError as error:
-                if error_code(error) in EXISTS | MISSING:
-                    return None
-                raise
+                return self._put_if(name, body, **condition)
+            except _Unsupported as unsupported:
+                raise unsupported.error from None
+
+    def _put_if(self, name: str, body: bytes, **condition: str) -> str | None:
+        """Write under a condition and return the tag; None: the condition does not hold."""
+        try:
+            return self._put(name, body, **condition)["ETag"]
+        except ClientError as error:
+            code = error_code(error)
+            if code in EXISTS | MISSING:
+                return None
+            if code in UNSUPPORTED:
+                raise _Unsupported(error) from None
+            raise
 
     def _put(self, name: str, body: bytes, **conditions: str) -> Any:
         return self.client.put_object(

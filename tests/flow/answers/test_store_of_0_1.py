@@ -12,6 +12,7 @@ import shutil
 import pytest
 
 from prefect_llm_reports.flows import parallel_branches
+from prefect_llm_reports.tasks.contract.quotes import Quote
 from tests.flow.conftest import Bench
 from tests.harness import ROOT
 
@@ -68,3 +69,16 @@ def test_branches_are_merged_of_old_answers(old: Bench) -> None:
     )
     assert result.status == "complete"
     assert (result.calls.made, result.calls.cached) == (0, 3)
+
+
+def test_a_quote_knows_old_answers(old: Bench) -> None:
+    """A quote finds the same answers as a run: wholly cached, nothing to pay."""
+    found = old.run(
+        None,
+        TOPICS,
+        model="gpt-5-mini",
+        options={"candidates": 2, "critics": PANEL, "length_words": 200, "quote": True},
+    )
+    assert isinstance(found, Quote)
+    assert (found.topics.cached, found.calls.made, found.calls.cached) == (2, 0, 26)
+    assert found.usual == 0

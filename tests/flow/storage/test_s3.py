@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from prefect_llm_reports.tasks.storage.places import open_place
 from prefect_llm_reports.tasks.storage.s3 import S3Place, open_s3
 from tests.flow.conftest import Bench
 from tests.harness.endpoint import Endpoint
-from tests.harness.processes import wait_until
+from tests.harness.processes import free_port, wait_until
 
 BUCKET = "reports-bucket"
 
@@ -31,9 +30,7 @@ BUCKET = "reports-bucket"
 @pytest.fixture(scope="module")
 def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server that enforces conditional writes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     said = tmp_path_factory.mktemp("s3") / "log"
     with said.open("w") as log:  # not a pipe: it would fill with requests, and stop the server
         server = subprocess.Popen(
@@ -85,6 +82,23 @@ def test_reports_and_answers_live_in_s3(bench: Bench, endpoint: Endpoint, s3: An
     assert first.run_id in index
     assert second.run_id in index
     assert not [key for key in keys if ".leases/" in key]
+
+
+def test_a_quote_reads_answers_and_runs_in_s3(bench: Bench, endpoint: Endpoint, s3: Any) -> None:
+    """It finds what is stored, learns from it, and writes no object."""
+    where: dict[str, Any] = {"output": f"s3://{BUCKET}/out"}
+    options: dict[str, Any] = {"store": f"s3://{BUCKET}/answers"}
+    bench.run(endpoint, ["Tidal power"], **where, options=options)
+    asked = len(endpoint.requests)
+    before = {o["Key"]: o["ETag"] for o in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
+    topics = ["Tidal power", {"title": "Tidal power", "guidance": "for CTOs"}, "C++"]
+    quote: Any = bench.run(endpoint, topics, **where, options={**options, "quote": True})
+    assert (quote.topics.new, quote.topics.changed, quote.topics.cached) == (1, 1, 1)
+    assert (quote.calls.made, quote.calls.cached) == (14, 7)
+    assert all(step.records for step in quote.steps)
+    assert len(endpoint.requests) == asked
+    after = {o["Key"]: o["ETag"] for o in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
+    assert after == before
 
 
 def test_shards_share_store_and_output_in_s3(bench: Bench, endpoint: Endpoint, s3: Any) -> None:

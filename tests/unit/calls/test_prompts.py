@@ -13,9 +13,12 @@ from prefect_llm_reports.tasks.calls.prompts import (
     critic_prompt,
     reviser_prompt,
     summarizer_prompt,
+    support_prompt,
+    unused_templates,
     writer_prompt,
 )
 from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.evidence import Grounds, Passage, Source
 from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.reports import Topic
 from prefect_llm_reports.tasks.contract.tags import delimited
@@ -129,3 +132,93 @@ def test_every_problem_is_listed(tmp_path: Path) -> None:
     assert "prompts/writer.j2: " in said
     assert "prompts/critic.j2: template no.j2 not found" in said
     assert "not a folder" in problems(ReportOptions(templates=str(tmp_path / "nowhere")))
+
+
+def test_a_template_names_cells_of_its_topics_row(tmp_path: Path) -> None:
+    """A cell is part of the prompt; a column that some topic lacks is found before any call."""
+    options = folder(tmp_path, FRAME.format("{{ row.region }}, {{ row['Net sales'] }}"))
+    row = {"region": "North", "Net sales": "12"}
+    check_templates(options, [row])
+    assert writer_prompt(Topic(title="T", row=row), options)[1].content == "North, 12"
+    with pytest.raises(BadInput) as bad:
+        check_templates(options, [row, {"regions": "North"}])
+    assert str(bad.value) == (
+        "template prompts/writer.j2: names row.region, the columns there are: regions; correct the"
+        " template or the topics file"
+    )
+
+
+def grounds(text: str = "They say that it is so.", name: str = "notes.md") -> Grounds:
+    """Two passages of one source."""
+    about = Source(id="s1", name=name, location=name, sha256="", bytes=1, kind="text")
+    passages = [Passage(id=f"s1-{n}", source="s1", text=f"{n}: {text}", sha256="") for n in (1, 2)]
+    return Grounds(sources=(about,), passages=tuple(passages))
+
+
+def test_prompts_with_sources_begin_alike_for_all_steps_and_topics() -> None:
+    """Instructions and passages come first, so that a cache of prompts pays; then the task."""
+    options, shown = ReportOptions(), grounds()
+    asked = [
+        prompt
+        for topic in (Topic(title="Kites"), Topic(title="Wind"))
+        for prompt in (
+            writer_prompt(topic, options, grounds=shown),
+            critic_prompt(topic, options, "# D", grounds=shown),
+            reviser_prompt(topic, options, "# D", "{}", findings="- F", grounds=shown),
+        )
+    ]
+    assert len({system.content for system, _ in asked}) == 1
+    first = (
+        "<passage>\ns1-1 · notes.md\n\n1: They say that it is so.\n</passage>\n\n<passage>\ns1-2"
+    )
+    assert all(user.content.startswith(first) for _, user in asked)
+    revised = asked[2][1].content
+    assert revised.index("<findings>\n- F") < revised.index("<critique>")
+    assert (
+        "<findings>"
+        not in reviser_prompt(Topic(title="Kites"), options, "# D", "{}", grounds=shown)[1].content
+    )
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_source_cannot_close_or_open_a_block(spelling: str) -> None:
+    """No spelling of a tag in a passage, its file's name or a draft closes a block or opens one."""
+    attack = "".join(spelling.format(tag) for tag in ("passage", "draft", "findings", "claim"))
+    topic, options, shown = Topic(title="T"), ReportOptions(), grounds(attack, f"n{attack}.md")
+    prompts = (
+        writer_prompt(topic, options, grounds=shown),
+        critic_prompt(topic, options, attack, grounds=shown),
+        reviser_prompt(topic, options, attack, attack, attack, findings=attack, grounds=shown),
+        summarizer_prompt(topic, options, attack, grounded=True),
+        support_prompt(
+            options,
+            [
+                {"name": "pair_1", "shared": True}
+                | dict.fromkeys(("sentence", "passage", "quote"), attack)
+            ],
+        ),
+    )
+    for _, user in prompts:
+        opened = re.findall(r"<(\w+)>", user.content)
+        assert opened
+        assert opened == re.findall(r"</(\w+)>", user.content)
+
+
+def test_templates_that_sources_leave_unused_are_named(tmp_path: Path) -> None:
+    """Whoever replaced the writer's prompt learns that topics with sources have another."""
+    (tmp_path / "prompts").mkdir()
+    for name in ("writer", "critic", "grounded_critic"):
+        (tmp_path / "prompts" / f"{name}.j2").touch()
+    assert unused_templates(ReportOptions()) == []
+    [warning] = unused_templates(ReportOptions(templates=str(tmp_path)))
+    assert "prompts/writer.j2 is not used" in warning
+    assert "grounded_writer.j2" in warning
+
+
+def test_prompts_without_sources_know_nothing_of_passages() -> None:
+    """Words that look like the tags of sources stay as they are, so that answers stay valid."""
+    topic = Topic(title="The <passage> and its <claim>")
+    assert (
+        "<topic>\nThe <passage> and its <claim>\n</topic>"
+        in writer_prompt(topic, ReportOptions())[1].content
+    )
