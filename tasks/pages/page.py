@@ -17,6 +17,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from prefect_llm_reports.tasks.templates.sandbox import Html, Limits, Sandbox
+from prefect_llm_reports.tasks.text.direction import isolated
 from prefect_llm_reports.tasks.text.markdown import well_formed
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 PAGES = ("report", "reader", "run", "index")
 PARTS = ("base", "document", "masthead", "passages", "start")
 TEMPLATES = ("style.css", *(f"{name}.html" for name in (*PAGES, *PARTS)))
-SCRIPTS = {"reader": "tabs.js", "run": "tables.js", "index": "tables.js"}
+SCRIPTS = {"reader": "tabs.js", "run": "tables.js", "index": "tables.js", "search": "tables.js"}
 MAX_PAGE_CHARS = 30_000_000
 MAX_RENDER_S = 20.0
 
@@ -44,7 +45,7 @@ def page(name: str, values: Mapping[str, Any], templates: str | None = None) -> 
 
     Args:
         name: The page, one of `PAGES`.
-        values: What it shows: strings, numbers, lists, dicts, and safe HTML as `Html`.
+        values: The values that it shows: strings, numbers, lists, dicts, and safe HTML as `Html`.
         templates: The user's folder.
     """
     if templates is not None and _environment(templates).bounded:
@@ -74,7 +75,7 @@ def rendered(name: str, values: Mapping[str, Any], templates: str | None) -> str
         f' content="{_policy(style, script)}">'
     )
     html = made[: head.end()].lstrip() + policy + made[head.end() :]
-    return well_formed(html).rstrip("\n") + "\n"
+    return isolated(well_formed(html)).rstrip("\n") + "\n"
 
 
 def refused_parts(html: str, name: str, templates: str | None) -> list[str]:
@@ -139,6 +140,8 @@ class _Parts(HTMLParser):
                 self.refused.append(f"the attribute {name}")
             elif name == "http-equiv" and value != "Content-Security-Policy":
                 self.refused.append(f'http-equiv="{value}"')
+        if (tag, dict(attrs).get("type")) == ("script", "application/ld+json"):
+            return  # data, which no browser runs
         if tag in ("script", "style"):
             self._inside, self._text = tag, ""
 

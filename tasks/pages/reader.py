@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
+from prefect_llm_reports.tasks.contract.provenance import Provenance
 from prefect_llm_reports.tasks.contract.reports import Critique, Draft, PanelCritique, Refined
 from prefect_llm_reports.tasks.pages.page import page
+from prefect_llm_reports.tasks.pages.proofs import evidence_values
 from prefect_llm_reports.tasks.pages.report import report_values, score_text
 from prefect_llm_reports.tasks.text.changes import Changes, Section, summary_of
 from prefect_llm_reports.tasks.text.differences import Passage, blocks, differences
 from prefect_llm_reports.tasks.text.markdown import well_formed
+from prefect_llm_reports.tasks.text.words import count_words
 
 FILES = {
     "report.html": "The report as one page without scripts, to read, print and pass on",
@@ -24,10 +28,15 @@ FILES = {
     "summary.txt": "The executive summary as plain text",
     "changes.md": "What changed since the last report on this topic",
     "history.json": "Every draft and critique, with scores",
+    "evidence.json": "Sources, quoted passages, and what checking found of each claim",
     "manifest.json": "How the report was made: models, prompts, usage, cost, checksums",
 }
 MAX_SHOWN = 100_000
 MAX_CHANGED = 40
+KINDS = ("same", "changed", "added", "removed", "moved", "away", "split", "joined")
+"""Kinds of passages, as `text.differences` names them."""
+SAID = ("changed", "added", "removed")
+"""Kinds whose number is always said."""
 
 
 def reader_page(
@@ -39,6 +48,7 @@ def reader_page(
     *,
     offline: bool,
     templates: str | None = None,
+    provenance: Provenance | None = None,
 ) -> str:
     """Write a result directory's index.html.
 
@@ -50,8 +60,11 @@ def reader_page(
         files: Size of each file of the directory in bytes, by name.
         offline: Whether the embedded engine wrote it.
         templates: Folder of the user's own templates.
+        provenance: Who made it and decided on it; None: the page does not say it.
     """
-    values = reader_values(refined, summary, markdown, changes, files, offline=offline)
+    values = reader_values(
+        refined, summary, markdown, changes, files, offline=offline, provenance=provenance
+    )
     return page("reader", values, templates)
 
 
@@ -63,15 +76,17 @@ def reader_values(
     files: Mapping[str, int],
     *,
     offline: bool,
+    provenance: Provenance | None = None,
 ) -> dict[str, Any]:
     """The values that the page shows; for the arguments see `reader_page`."""
     names = [*(name for name in FILES if name in files or name == "manifest.json")]
     names += [name for name in files if name not in FILES]
     return {
-        **report_values(refined, summary, offline=offline),
+        **report_values(refined, summary, offline=offline, provenance=provenance),
         "markdown": markdown,
         "drafts": [_draft(draft, refined) for draft in refined.drafts],
-        "changes": _changes(changes),
+        "changes": _changes(changes, refined.topic.slug),
+        "evidence": evidence_values(refined.evidence),
         "files": [
             {"name": name, "about": FILES.get(name, ""), "size": _size(files.get(name))}
             for name in names
@@ -88,7 +103,7 @@ def _draft(draft: Draft, refined: Refined) -> dict[str, Any]:
         "parent": draft.parent or 0,
         "score": "not scored" if draft.score is None else score_text(draft.score),
         "best": draft.number == refined.best,
-        "words": len(draft.text.split()),
+        "words": count_words(draft.text),
         "critique": _critique(draft.critique),
         "text": [] if parent or long else blocks(well_formed(draft.text)),
         "too_long": passages is None if parent else long,
@@ -116,22 +131,34 @@ def _critique(critique: Critique | PanelCritique | None) -> dict[str, Any]:
 
 
 def _difference(passages: list[Passage] | None) -> dict[str, Any]:
-    counts = dict.fromkeys(("same", "changed", "added", "removed"), 0)
+    counts = dict.fromkeys(KINDS, 0)
     for passage in passages or ():
-        counts[passage.kind] += len(passage.blocks)
+        counts[passage.kind] += 1 if passage.kind == "split" else len(passage.blocks)
     return {
         "passages": [
             {"kind": passage.kind, "blocks": passage.blocks, "parts": passage.parts}
             for passage in passages or ()
         ],
         "counts": counts,
+        "told": ", ".join(
+            f"{count} {kind}"
+            for kind, count in counts.items()
+            if kind in SAID or (count and kind not in ("same", "away"))
+        ),
     }
 
 
-def _changes(changes: Changes) -> dict[str, Any]:
+def _changes(changes: Changes, slug: str) -> dict[str, Any]:
+    said, since = summary_of(changes), changes.count.since
+    readable = changes.earlier is not None and not changes.earlier.problem
+    linked = readable and bool(since) and f"run {since}" in said
+    before, _, after = said.partition(f"run {since}") if linked else ("", "", "")
     return {
         "state": changes.count.state,
-        "said": summary_of(changes),
+        "said": said,
+        "link": f"{quote(since)}/{quote(slug)}" if linked else "",
+        "said_before": before,
+        "said_after": after,
         "since": changes.count.since,
         "score_before": score_text(changes.earlier.score) if changes.earlier else "-",
         "added": [_section(section) for section in changes.added],
@@ -140,10 +167,12 @@ def _changes(changes: Changes) -> dict[str, Any]:
             {
                 **_section(pair.after),
                 "was": pair.before.title if pair.before.title != pair.after.title else "",
+                "moved": pair.moved,
                 **_difference(differences(pair.before.text, pair.after.text)),
             }
             for pair in changes.rewritten[:MAX_CHANGED]
         ],
+        "moved": [_section(pair.after) for pair in changes.moved],
         "more": max(0, len(changes.rewritten) - MAX_CHANGED),
     }
 

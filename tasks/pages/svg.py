@@ -1,13 +1,14 @@
 """Boxes and arrows drawn as SVG.
 
-Here: boxes in columns from left to right or in rows downward, with their fields, types and
-descriptions. An arrow decides the place of a box: the target stands after the source. Not here: the
-boxes of a program (`branches.drawing`, `reports.drawing`).
+Here: boxes in rows from top to bottom, with their fields, types and descriptions. An arrow decides
+the place of a box: the target stands below the source. Not here: the boxes of a program
+(`branches.drawing`, `reports.drawing`).
 """
 
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -18,8 +19,10 @@ from typing import Literal
 from prefect_llm_reports.tasks.llm.schema_fields import outline
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
-WIDTH, GAP_X, GAP_Y, MARGIN = 300, 90, 24, 24
+WIDTH, GAP_X, GAP_Y, MARGIN = 300, 45, 24, 24
 PAD, LINE = 12, 16
+BESIDE = 2
+"""Boxes in a row; the picture is shown in columns of text, and on phones."""
 CHARS = 44
 """Width of a line in a box, in Latin letters."""
 
@@ -59,7 +62,7 @@ class Box:
     Attributes:
         name: Its heading.
         kind: Decides its colour.
-        about: What it does, cut to three lines.
+        about: Its description, cut to three lines.
         schema: The strict schema whose fields it lists; None: it lists none.
         like: Another box that lists the same fields; this one only refers to it.
     """
@@ -83,23 +86,22 @@ class Edge:
 # Layout
 
 
-def svg_of(
-    boxes: Sequence[Box], edges: Sequence[Edge], title: str, *, downward: bool = False
-) -> str:
+def svg_of(boxes: Sequence[Box], edges: Sequence[Edge], title: str) -> str:
     """Draw boxes and arrows.
 
     Args:
         boxes: The boxes.
         edges: The arrows between them.
         title: Title of the picture.
-        downward: Whether the boxes stand in rows from top to bottom instead of columns.
     """
     ranks = _ranks(len(boxes), edges)
+    rows = _rows(ranks)
     lines = [list(_lines(box)) for box in boxes]
     heights = [2 * PAD + 6 + LINE * len(found) for found in lines]
-    places, width, height = (_rows if downward else _columns)(ranks, heights)
+    places, width, height = _places(ranks, rows, heights)
+    middle, side = width / 2, width - MARGIN / 2
     if any(ranks[e.source] >= ranks[e.target] for e in edges):  # room for an arrow that leads back
-        width, height = (width + 70, height) if downward else (width, height + 30)
+        width += 70
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}"'
         f' width="{width:g}" height="{height:g}" role="img">',
@@ -110,53 +112,70 @@ def svg_of(
         "</marker></defs>",
         f'<rect class="ground" width="{width:g}" height="{height:g}"/>',
     ]
-    way = _way_down if downward else _way_right
+    ends = [0.0] * (max(rows) + 1)
+    free = [True] * len(ends)
+    for row, (left, top), tall in zip(rows, places, heights, strict=True):
+        ends[row] = max(ends[row], top + tall)
+        free[row] = free[row] and not left < middle < left + WIDTH
     for edge in edges:
-        source, target = edge.source, edge.target
-        path, at = way(places[source], heights[source], places[target], heights[target])
+        one, other = edge.source, edge.target
+        passed = free[rows[one] + 1 : rows[other]]
+        path, at = _way(
+            places[one],
+            heights[one],
+            places[other],
+            heights[other],
+            below=ends[rows[one]],
+            between=None if not passed else middle if all(passed) else side,
+        )
         parts.append(_edge(path, at, edge.label))
     for box, place, found, tall in zip(boxes, places, lines, heights, strict=True):
         parts.append(_box(box, place, found, tall))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _columns(ranks: Sequence[int], heights: Sequence[float]) -> tuple[list[Point], float, float]:
-    """Places of boxes whose ranks are columns, and the size of the picture."""
-    tall = [0.0] * (max(ranks) + 1)
-    for rank, height in zip(ranks, heights, strict=True):
-        tall[rank] += height + GAP_Y
-    height = max(tall) - GAP_Y + 2 * MARGIN
-    tops = [(height - used + GAP_Y) / 2 for used in tall]
-    places: list[Point] = []
-    for rank, own in zip(ranks, heights, strict=True):
-        places.append((MARGIN + rank * (WIDTH + GAP_X), tops[rank]))
-        tops[rank] += own + GAP_Y
-    return places, 2 * MARGIN + len(tall) * (WIDTH + GAP_X) - GAP_X, height
-
-
-def _rows(ranks: Sequence[int], heights: Sequence[float]) -> tuple[list[Point], float, float]:
-    """Places of boxes whose ranks are rows, and the size of all together."""
+def _rows(ranks: Sequence[int]) -> list[int]:
+    """The row of each box: the boxes of a rank are beside each other, a few in a row."""
     counts = Counter(ranks)
-    step = WIDTH + GAP_X // 2
-    width = max(counts.values()) * step - GAP_X // 2 + 2 * MARGIN
-    lefts = {rank: (width - count * step + GAP_X // 2) / 2 for rank, count in counts.items()}
-    tops, top = list[float](), float(MARGIN)
-    for rank in range(max(ranks) + 1):
-        tops.append(top)
-        top += max(h for r, h in zip(ranks, heights, strict=True) if r == rank) + 2 * GAP_Y
-    places: list[Point] = []
+    first, rows = dict[int, int](), 0
+    for rank in sorted(counts):
+        first[rank] = rows
+        rows += math.ceil(counts[rank] / BESIDE)
+    seen = Counter[int]()
+    found: list[int] = []
     for rank in ranks:
-        places.append((lefts[rank], tops[rank]))
-        lefts[rank] += step
+        found.append(first[rank] + seen[rank] // BESIDE)
+        seen[rank] += 1
+    return found
+
+
+def _places(
+    ranks: Sequence[int], rows: Sequence[int], heights: Sequence[float]
+) -> tuple[list[Point], float, float]:
+    """Places of boxes, and the size of all together."""
+    # Boxes of a rank with several rows leave the middle free, where arrows pass.
+    counts = Counter(ranks)
+    beside = {row: min(counts[rank], BESIDE) for rank, row in zip(ranks, rows, strict=True)}
+    step = WIDTH + GAP_X
+    width = max(beside.values()) * step - GAP_X + 2 * MARGIN
+    lefts = {row: (width - count * step + GAP_X) / 2 for row, count in beside.items()}
+    tops, top = list[float](), float(MARGIN)
+    for row in range(max(rows) + 1):
+        tops.append(top)
+        top += max(h for r, h in zip(rows, heights, strict=True) if r == row) + 2 * GAP_Y
+    places: list[Point] = []
+    for row in rows:
+        places.append((lefts[row], tops[row]))
+        lefts[row] += step
     return places, width, top - 2 * GAP_Y + MARGIN
 
 
 def _ranks(count: int, edges: Sequence[Edge]) -> list[int]:
-    """Each box stands one column or row after the last that it reads; ways back do not count."""
-    columns = [0] * count
+    """Each box stands one rank below the last that it reads; ways back do not count."""
+    ranks = [0] * count
     for target in range(count):
-        before = [columns[e.source] for e in edges if e.target == target and e.source < target]
-        columns[target] = max(before) + 1 if before else 0
+        before = [ranks[e.source] for e in edges if e.target == target and e.source < target]
+        ranks[target] = max(before) + 1 if before else 0
     for _ in range(count):  # boxes may be listed before those that they read
         for edge in edges:
             if (
@@ -165,8 +184,8 @@ def _ranks(count: int, edges: Sequence[Edge]) -> list[int]:
                     back.source == edge.target and back.target == edge.source for back in edges
                 )
             ) or edge.source < edge.target:
-                columns[edge.target] = max(columns[edge.target], columns[edge.source] + 1)
-    return columns
+                ranks[edge.target] = max(ranks[edge.target], ranks[edge.source] + 1)
+    return ranks
 
 
 def _lines(box: Box) -> Iterator[tuple[str, str, int]]:
@@ -241,39 +260,48 @@ def _box(box: Box, place: Point, lines: list[tuple[str, str, int]], height: floa
     return "\n".join([*parts, "</g>"])
 
 
-def _way_right(
-    source: Point, height: float, target: Point, target_height: float
+def _way(
+    source: Point,
+    height: float,
+    target: Point,
+    target_height: float,
+    *,
+    below: float,
+    between: float | None,
 ) -> tuple[str, Point]:
-    """The arrow from a box to one in another column: its path and the place of its label."""
-    (x, y), (to_x, to_y) = source, target
-    mid, to_mid = y + height / 2, to_y + target_height / 2
-    if to_x > x:
-        start, end = x + WIDTH, to_x - 2
-        bend = max(30.0, (end - start) / 2)
-        curve = f"C{start + bend:g} {mid:g} {end - bend:g} {to_mid:g} {end:g} {to_mid:g}"
-        return f"M{start:g} {mid:g} {curve}", ((start + end) / 2, (mid + to_mid) / 2 - 6)
-    low, to_low = y + height, to_y + target_height  # leads back, below both
-    start, end, deep = x + WIDTH / 2, to_x + WIDTH / 2, max(low, to_low) + 40
-    path = f"M{start:g} {low:g} C{start:g} {deep:g} {end:g} {deep:g} {end:g} {to_low + 2:g}"
-    return path, ((start + end) / 2, deep - 4)
+    """The arrow from a box to one in another row: its path and the place of its label.
 
-
-def _way_down(
-    source: Point, height: float, target: Point, target_height: float
-) -> tuple[str, Point]:
-    """The arrow from a box to one in another row: its path and the place of its label."""
+    Args:
+        source: Left and top of the first box.
+        height: Its height.
+        target: Left and top of the other.
+        target_height: Its height.
+        below: Where the first box's row ends.
+        between: Where the arrow passes the rows that lie between; None: there are none.
+    """
     (x, y), (to_x, to_y) = source, target
     if to_y > y:
-        start, end = x + WIDTH / 2, to_x + WIDTH / 2
-        low, top = y + height, to_y - 2
-        mid = (low + top) / 2
-        path = f"M{start:g} {low:g} C{start:g} {mid:g} {end:g} {mid:g} {end:g} {top:g}"
-        return path, ((start + end) / 2, mid - 6)
+        start, end, top = x + WIDTH / 2, to_x + WIDTH / 2, to_y - 2
+        path = f"M{start:g} {y + height:g} L{start:g} {below:g}"
+        if between is not None:
+            path += f" {_curve(start, below, between, below + 2 * GAP_Y)}"
+            start, below = between, to_y - 2 * GAP_Y
+            path += f" L{start:g} {below:g}"
+        return f"{path} {_curve(start, below, end, top)}", (
+            (start + end) / 2,
+            (below + top) / 2 - 6,
+        )
     right, to_right = x + WIDTH, to_x + WIDTH  # leads back, right of both
     mid, to_mid = y + height / 2, to_y + target_height / 2
     far = max(right, to_right) + 50
     path = f"M{right:g} {mid:g} C{far:g} {mid:g} {far:g} {to_mid:g} {to_right + 2:g} {to_mid:g}"
     return path, (far - 75, (mid + to_mid) / 2)
+
+
+def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
+    """A curve that begins and ends downward."""
+    mid = (y + to_y) / 2
+    return f"C{x:g} {mid:g} {to_x:g} {mid:g} {to_x:g} {to_y:g}"
 
 
 def _edge(path: str, label_at: Point, label: str) -> str:

@@ -26,6 +26,8 @@ CSV_COLUMNS = (
     "output_tokens",
     "directory",
     "error",
+    "coverage",
+    "doubtful",
 )
 _FORMULA, _BLANKS = frozenset("=+-@"), frozenset("\t\r\n")
 
@@ -36,7 +38,7 @@ def topics_csv(result: BatchResult) -> str:
     rows = csv.writer(out, lineterminator="\r\n")
     rows.writerow(CSV_COLUMNS)
     for report in result.reports:
-        error = report.error
+        error, found = report.error, report.evidence
         cells = (
             report.topic,
             report.slug,
@@ -49,6 +51,8 @@ def topics_csv(result: BatchResult) -> str:
             report.usage.output_tokens,
             report.directory or "",
             f"{error.kind}: {error.message}" if error else "",
+            found.coverage if found else "",
+            found.doubtful if found else "",
         )
         rows.writerow([_cell(cell) if isinstance(cell, str) else cell for cell in cells])
     return out.getvalue()

@@ -10,28 +10,42 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import docx
 from docx.opc.constants import RELATIONSHIP_TYPE
-from docx.oxml import OxmlElement  # pyright: ignore[reportUnknownVariableType]
+from docx.oxml import OxmlElement, parse_xml  # pyright: ignore[reportUnknownVariableType]
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
 from docx.text.run import Run as Written
 
 from prefect_llm_reports.tasks.contract.errors import FormatFailed
 from prefect_llm_reports.tasks.pages.document import Document
+from prefect_llm_reports.tasks.pages.omml import omml_of
 from prefect_llm_reports.tasks.pages.parts import Part, Run
+from prefect_llm_reports.tasks.pages.word_language import mark_language
 
+_WIDE = ((12, 6.5), (9, 7.5), (7, 8.5))
+"""Columns of a table, from which on its letters have a smaller size in points."""
+MAX_PROPERTY = 255
+"""Characters that a property of the file may have."""
 MAX_PARTS = 20_000
 """A report with more paragraphs and cells is refused because it would take minutes."""
 
 _BULLETS = ("List Bullet", "List Bullet 2", "List Bullet 3")
 _NUMBERS = ("List Number", "List Number 2", "List Number 3")
-_FONT_STYLES = {"strong": "bold", "em": "italic", "s": "strike", "sup": "superscript"}
+_FONT_STYLES = {
+    "strong": "bold",
+    "em": "italic",
+    "s": "strike",
+    "sup": "superscript",
+    "sub": "subscript",
+}
 _CONTINUED = ("List Continue", "List Continue 2", "List Continue 3")
 _EPOCH = datetime(1980, 1, 1, tzinfo=UTC)
+_PLACE = "place_"
 _INK, _SOFT, _ACCENT = "20242A", "59616C", "1B5E8C"
 
 
@@ -56,6 +70,8 @@ class _Writer:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.file: Any = docx.Document()
+        self._names: dict[str, str] = {}
+        self._english: set[Any] = set()
         self._dress()
         self._head()
         for part in document.parts:
@@ -63,6 +79,10 @@ class _Writer:
         closing = self.file.add_paragraph()
         closing.paragraph_format.space_before = Pt(18)
         self._styled(closing.add_run(document.closing), size=9, color=_SOFT)
+        self._english.add(_xml(closing))
+        mark_language(
+            self.file.element.body, self.file.styles.element, document.language, self._english
+        )
 
     def bytes(self) -> bytes:
         """The file, with a fixed time in place of the current one."""
@@ -81,6 +101,8 @@ class _Writer:
         created = datetime.fromtimestamp(self.document.created, UTC)
         about.title, about.author, about.comments = self.document.title[:255], "", ""
         about.last_modified_by, about.revision = "", 1
+        about.keywords = "; ".join(self.document.keywords)[:MAX_PROPERTY]
+        about.comments = self.document.description[:MAX_PROPERTY]
         about.created = about.modified = max(created, _EPOCH).replace(tzinfo=None)
         normal = self.file.styles["Normal"]
         normal.font.size = Pt(11)
@@ -112,15 +134,23 @@ class _Writer:
         if document.banner:
             banner = self.file.add_paragraph()
             self._styled(banner.add_run(document.banner), size=10, color="74500A").bold = True
-        self.file.add_paragraph(document.title, style="Title")
+            self._english.add(_xml(banner))
+        self._words(self.file.add_paragraph(style="Title"), document.heading)
         if document.topic:
             self.file.add_paragraph(document.topic, style="Subtitle")
         facts = self.file.add_paragraph()
         self._styled(facts.add_run("  ·  ".join(document.facts)), size=10, color=_SOFT)
+        self._english.add(_xml(facts))
         if document.summary:
-            self.file.add_paragraph("Summary", style="Heading 1")
-            for paragraph in document.summary:
-                self.file.add_paragraph(paragraph)
+            self._english.add(_xml(self.file.add_paragraph("Summary", style="Heading 1")))
+            for runs in document.summarized:
+                self._words(self.file.add_paragraph(), runs)
+        if document.contents:
+            self._english.add(_xml(self.file.add_paragraph("Contents", style="Heading 1")))
+        for anchor, runs in document.contents:
+            entry = self.file.add_paragraph(style=_BULLETS[0])
+            entry.paragraph_format.space_after = Pt(2)
+            self._words(entry, [replace(run, link=f"#{anchor}") for run in runs])
 
     def _write(self, part: Part, *, style: str | None = None, depth: int = 0) -> None:
         match part.kind:
@@ -128,6 +158,7 @@ class _Writer:
                 self._words(self.file.add_paragraph(style=style), part.runs)
             case "heading":
                 heading = self.file.add_paragraph(style=f"Heading {max(1, part.level - 1)}")
+                self._bookmark(heading, part.anchor)
                 self._words(heading, part.runs)
             case "code":
                 self._code(part)
@@ -157,10 +188,12 @@ class _Writer:
                 paragraph = self.file.add_paragraph(style=style if first else _CONTINUED[level])
                 paragraph.paragraph_format.space_after = Pt(3)
                 if first and number is not None:
-                    properties = paragraph.paragraph_format.element.get_or_add_pPr()
+                    properties = _xml(paragraph).get_or_add_pPr()
                     properties.get_or_add_numPr().get_or_add_numId().val = number
                 if first and item.checked is not None:
                     paragraph.add_run("☑ " if item.checked else "☐ ")
+                if first and item.anchor:
+                    self._bookmark(paragraph, item.anchor)
                 self._words(paragraph, inner.runs)
                 first = False
 
@@ -177,7 +210,7 @@ class _Writer:
         paragraph = self.file.add_paragraph()
         paragraph.paragraph_format.line_spacing = 1.0
         shade = _element("w:shd", val="clear", color="auto", fill="F5F3ED")
-        paragraph.paragraph_format.element.get_or_add_pPr().append(shade)
+        _xml(paragraph).get_or_add_pPr().append(shade)
         self._styled(paragraph.add_run(part.text), size=9).font.name = "Consolas"
 
     def _table(self, part: Part) -> None:
@@ -185,17 +218,27 @@ class _Writer:
         if not columns:
             return
         table = self.file.add_table(rows=0, cols=columns, style="Light Grid Accent 1")
+        size = next((Pt(points) for least, points in _WIDE if columns >= least), None)
         for row in part.rows:
-            cells = table.add_row().cells
+            made = table.add_row()
+            cells = made.cells
+            if row is part.rows[0]:
+                head = _xml(cells[0].paragraphs[0]).getparent().getparent()
+                head.get_or_add_trPr().append(_element("w:tblHeader"))
             for cell, runs, side in zip(cells, row, part.aligned, strict=False):
                 paragraph = cell.paragraphs[0]
                 paragraph.paragraph_format.space_after = Pt(2)
                 paragraph.alignment = {"center": 1, "right": 2}.get(side)
-                self._words(paragraph, runs)
+                self._words(paragraph, runs, size)
         self.file.add_paragraph().paragraph_format.space_after = Pt(4)
 
-    def _words(self, paragraph: Any, runs: Sequence[Run]) -> None:
+    def _words(self, paragraph: Any, runs: Sequence[Run], size: Pt | None = None) -> None:
         for run in runs:
+            if run.anchor:
+                self._bookmark(paragraph, run.anchor)
+            if run.math is not None:
+                _xml(paragraph).append(parse_xml(omml_of(run.math)))
+                continue
             written = self._linked(paragraph, run.link) if run.link else paragraph.add_run()
             written.text = run.text
             font = written.font
@@ -204,13 +247,29 @@ class _Writer:
                     setattr(font, name, True)
             if "code" in run.styles:
                 font.name, font.size = "Consolas", Pt(10)
+            if size is not None:
+                font.size = size
 
-    @staticmethod
-    def _linked(paragraph: Any, address: str) -> Any:
-        kind = RELATIONSHIP_TYPE.HYPERLINK
+    def _bookmark(self, paragraph: Any, anchor: str) -> None:
+        """Set a place that links reach; Word allows no name but one of few ASCII characters."""
+        if not anchor:
+            return
+        name = self._name(anchor)
+        start = _element("w:bookmarkStart", id=name.removeprefix(_PLACE), name=name)
+        end = _element("w:bookmarkEnd", id=name.removeprefix(_PLACE))
+        _xml(paragraph).extend([start, end])
+
+    def _name(self, anchor: str) -> str:
+        return self._names.setdefault(anchor, f"{_PLACE}{len(self._names) + 1}")
+
+    def _linked(self, paragraph: Any, address: str) -> Any:
         link = _element("w:hyperlink")
-        link.set(qn("r:id"), paragraph.part.relate_to(address, kind, is_external=True))
-        paragraph.paragraph_format.element.append(link)
+        if address.startswith("#"):
+            link.set(qn("w:anchor"), self._name(address[1:]))
+        else:
+            kind = RELATIONSHIP_TYPE.HYPERLINK
+            link.set(qn("r:id"), paragraph.part.relate_to(address, kind, is_external=True))
+        _xml(paragraph).append(link)
         written = Written(link.add_r(), paragraph)
         written.font.underline = True
         written.font.color.rgb = RGBColor.from_string(_ACCENT)
@@ -224,7 +283,12 @@ class _Writer:
         return run
 
 
-def _element(name: str, **attributes: str) -> Any:
+def _xml(paragraph: Any) -> Any:
+    """The XML of a paragraph."""
+    return paragraph.paragraph_format.element
+
+
+def _element(name: str, /, **attributes: str) -> Any:
     element = cast(Any, OxmlElement(name))
     for attribute, value in attributes.items():
         element.set(qn(f"w:{attribute}"), value)

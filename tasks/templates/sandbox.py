@@ -8,6 +8,7 @@ on the size of every value it makes. Not here: the templates and their values (`
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,8 @@ _SWELLING_FILTERS = frozenset(
     {"batch", "center", "format", "indent", "slice", "urlize", "wordwrap", "xmlattr"}
 )
 _MARKING_FILTERS = frozenset({"safe"})
+_NO_COLUMN = re.compile(r"'[\w.]*\bRow object' has no (?:attribute|element) '?([^']*)")
+"""Jinja2's words for a column that a row does not have."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +122,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         functions.update(known or {})
         filters = cast("dict[str, Any]", self.filters)
         if self.bounded:
-            for name in _SWELLING_FILTERS | _MARKING_FILTERS:
-                del filters[name]
-            filters.update(join=self._join, replace=self._replace)
+            self._restrict(filters)
+
+    def _restrict(self, filters: dict[str, Any]) -> None:
+        for name in _SWELLING_FILTERS | _MARKING_FILTERS:
+            del filters[name]
+        filters.update(join=self._join, replace=self._replace)
 
     def wrap_str_format(self, value: Any) -> None:
         """Do not wrap `format`; `is_safe_attribute` refuses it, since a width makes a huge text."""
@@ -193,7 +199,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         def watch(frame: FrameType, _event: str, _arg: object) -> Any:
             if time.monotonic() > ends:
                 raise _TooMuch(f"took longer than {limits.seconds:g} s to render")
-            if frame.f_code.co_filename.endswith(".j2"):  # `set` doubles what `~` joins
+            if frame.f_code.co_filename.endswith(
+                (".j2", "<template>")
+            ):  # `set` doubles what `~` joins
                 for value in frame.f_locals.values():
                     if isinstance(value, str | list | tuple):
                         self._fits(len(cast("str | list[object] | tuple[object, ...]", value)))
@@ -214,6 +222,38 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return "".join(parts)
 
 
+class TextSandbox(Sandbox):
+    """Renders a text that a person wrote as one of many, such as a topic's guidance.
+
+    Args:
+        limits: Bounds of the text and of what it makes.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__("prompts", None, limits, escape=False)
+        self.loader = None
+        self.bounded = True
+        self._restrict(cast("dict[str, Any]", self.filters))
+
+    def render(self, text: str, values: Mapping[str, Any]) -> str:
+        """Render a text.
+
+        Args:
+            text: The template.
+            values: What it may name.
+
+        Raises:
+            ValueError: It names something else, or is no template; with the reason.
+        """
+        try:
+            template = self.from_string(text)
+            return self._text(template.root_render_func, template.new_context(dict(values)))
+        except TemplateError as error:
+            raise ValueError(error.message or type(error).__name__) from None
+        except Exception as error:  # a person's expression can fail in any way
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
 def _refuse_unescaped(tree: nodes.Template, name: str | None) -> None:
     """Refuse statements whose result Jinja2 would not escape."""
     for found in tree.find_all((nodes.EvalContextModifier, nodes.FilterBlock, nodes.AssignBlock)):
@@ -227,15 +267,20 @@ def _refuse_unescaped(tree: nodes.Template, name: str | None) -> None:
         raise TemplateSyntaxError(said, found.lineno, name)
 
 
-def problem_of(template: str, error: Exception) -> str:
+def problem_of(template: str, error: Exception, columns: Iterable[str] = ()) -> str:
     """The message for a user's template that fails.
 
     Args:
         template: Its name in the user's folder, for example `prompts/writer.j2`.
         error: The exception that it raised.
+        columns: The columns of the row that it saw.
     """
     if isinstance(error, TemplateNotFound):
         return f"template {template}: template {error} not found"
+    if found := _NO_COLUMN.search(str(error)):
+        there = ", ".join(columns) or "none"
+        said = f"names row.{found[1]}, the columns there are: {there}"
+        return f"template {template}: {said}; correct the template or the topics file"
     if isinstance(error, TemplateError):
         return f"template {template}: {error}; correct the template"
     return f"template {template}: {type(error).__name__}: {error}"

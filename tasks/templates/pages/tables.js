@@ -1,6 +1,7 @@
 "use strict";
-// Sorts, filters and opens the entries of a list of reports or runs. Without this script the list
-// shows everything.
+// Sorts, filters and opens the entries of a list of reports or runs; filters and order stay in the
+// address, after #, where a page from a folder can keep them, too. Without this script the list shows
+// everything.
 (() => {
   const table = document.querySelector("[data-rows]");
   const controls = document.querySelector("[data-controls]");
@@ -12,7 +13,7 @@
   const column = (name) => heads.findIndex((head) => head.dataset.column === name);
   const value = (row, at) => row.cells[at].dataset.value;
   const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  const words = new Map(given.map((row) => [row, plain(value(row, 0))]));
+  const words = new Map(given.map((row) => [row, plain(value(row, 0) + "\n" + (row.cells[0].dataset.words || ""))]));
   const order = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
   const sort = (at, direction) => {
@@ -42,7 +43,7 @@
       const at = column(is || least || most);
       const limit = Number(field.value);
       const known = (row) => value(row, at) !== "";
-      if (is) tests.push((row) => value(row, at) === field.value);
+      if (is) tests.push((row) => [value(row, at), row.cells[at].dataset.also].includes(field.value));
       else if (least) tests.push((row) => known(row) && Number(value(row, at)) >= limit);
       else tests.push((row) => known(row) && Number(value(row, at)) <= limit);
     }
@@ -53,7 +54,8 @@
       shown += !row.hidden;
     }
     const status = part("shown");
-    status.textContent = shown + " of " + given.length + " " + status.dataset.shown;
+    const { shown: many, one } = status.dataset;
+    status.textContent = shown + " of " + given.length + " " + (given.length === 1 ? one : many);
     document.querySelector("[data-none]").hidden = shown > 0;
   };
 
@@ -71,16 +73,44 @@
       const now = head.getAttribute("aria-sort");
       const turned = now === "ascending" ? -1 : 1;
       sort(at, now === "none" ? first : turned);
+      keep();
     });
     const numeric = "numeric" in head.dataset;
     sortBy.add(new Option(name + (numeric ? ", low to high" : ""), head.dataset.column));
     if (numeric) sortBy.add(new Option(name + ", high to low", head.dataset.column + " down"));
     else sortBy.add(new Option(name + ", backwards", head.dataset.column + " down"));
   });
-  sortBy.addEventListener("change", () => {
+  const fields = [...controls.querySelectorAll("[role=search] input, [role=search] select")];
+  const inOrder = () => {
     const [name, down] = sortBy.value.split(" ");
     sort(name ? column(name) : -1, down ? -1 : 1);
-  });
+  };
+  const keep = () => {
+    const set = fields.filter((field) => field.id && field.value !== "");
+    const kept = new URLSearchParams(set.map((field) => [field.id, field.value])).toString();
+    if (kept === "" && !location.hash.includes("=")) return;
+    const address = location.href.split("#")[0];
+    try {
+      history.replaceState(null, "", kept === "" ? address : address + "#" + kept);
+    } catch {
+      // A browser may refuse many changes at once; the list is right all the same.
+    }
+  };
+  const recall = () => {
+    if (!location.hash.includes("=")) return;
+    const kept = new URLSearchParams(location.hash.slice(1));
+    for (const field of fields) {
+      const value = (field.id && kept.get(field.id)) || "";
+      const known = field.options
+        ? [...field.options].some((option) => option.value === value)
+        : field.type !== "number" || Number.isFinite(Number(value));
+      field.value = known ? value : "";
+    }
+  };
+  const show = () => {
+    inOrder();
+    filter();
+  };
 
   const choose = part("choose");
   if (choose) {
@@ -91,14 +121,22 @@
     part("open").disabled = choose.options.length === 0;
     part("open").addEventListener("click", () => location.assign(choose.value));
   }
-  controls.addEventListener("input", filter);
-  part("clear").addEventListener("click", () => {
-    for (const field of controls.querySelectorAll("[role=search] input, [role=search] select")) {
-      field.value = "";
-    }
-    sort(-1, 1);
+  controls.addEventListener("input", (event) => {
+    if (event.target === sortBy) inOrder();
     filter();
+    keep();
   });
+  part("clear").addEventListener("click", () => {
+    for (const field of fields) field.value = "";
+    show();
+    keep();
+  });
+  addEventListener("hashchange", () => {
+    recall();
+    show();
+  });
+  addEventListener("pageshow", show); // a browser may fill fields in when somebody comes back
   controls.hidden = false;
-  filter();
+  recall();
+  show();
 })();

@@ -1,6 +1,6 @@
 "use strict";
-// Turns the links to the parts of a report's page into tabs. Without this script the page shows all
-// parts.
+// Turns the links to the parts of a report's page into tabs, and copies its Markdown. Without this
+// script the page shows all parts.
 (() => {
   const list = document.querySelector("[data-tabs]");
   if (!list) return;
@@ -60,4 +60,38 @@
   show(0);
   follow();
   addEventListener("hashchange", follow);
+})();
+(() => {
+  const button = document.querySelector("[data-copy]");
+  const source = button && document.querySelector(button.dataset.copy);
+  const said = document.querySelector("[data-copied]");
+  if (!source || !said) return;
+  const marked = () => {
+    getSelection().selectAllChildren(source);
+    return document.execCommand("copy");
+  };
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      return true;
+    } catch {
+      return marked(); // a page without HTTPS may not write to the clipboard itself
+    }
+  };
+  button.addEventListener("click", async () => {
+    said.textContent = "";
+    said.textContent = (await copy()) ? "Copied." : "Not copied: press Ctrl+C or Cmd+C.";
+  });
+  button.hidden = false;
+})();
+(() => {
+  const page = document.documentElement;
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") page.dataset.quiet = "";
+  });
+  for (const name of ["pointermove", "focusin"]) {
+    addEventListener(name, () => {
+      if (!document.querySelector(".footnote-ref:hover")) delete page.dataset.quiet;
+    });
+  }
 })();

@@ -2,242 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from decimal import Decimal
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from prefect_llm_reports.tasks.contract.records import ErrorReport
-from prefect_llm_reports.tasks.contract.reports import (
-    Critique,
-    Draft,
-    Refined,
-    ReportResult,
-    Topic,
-)
-from prefect_llm_reports.tasks.pages.reader import reader_page
-from prefect_llm_reports.tasks.pages.report import (
-    history_json,
-    report_html,
-    report_markdown,
-    summary_text,
-)
-from prefect_llm_reports.tasks.pages.runs import RunEntry, run_page, runs_page
-from prefect_llm_reports.tasks.text.changes import Earlier, changes_markdown, compared
-from tests.harness.pace import PATIENCE_S
-from tests.unit.pages.test_report import ATTACKS, batch, published, refined
+from tests.services.pages.site import RUN, expect, opened, topics
 
 if TYPE_CHECKING:  # only these tests need a browser; collecting the others does not
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.services
-
-RUN = "20261122T120000Z-a1b2"
-CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-FIRST = """# Tides
-
-Opening words stay.
-
-## Costs
-
-The barrage costs ten million a year to run.
-
-## Sites
-
-| Site | MW |
-|------|---:|
-| Sihwa | 254 |
-
-- [x] surveyed
-- [ ] licensed
-
-```python
-print("tide")
-```
-
-A claim.[^1]
-
-[^1]: A source.
-"""
-SECOND = FIRST.replace("ten million", "twelve million") + "\n## Outlook\n\nMore to come.\n"
-OLD = FIRST.replace("## Costs", "## Old part\n\nGone now.\n\n## Costs").replace("a year", "yearly")
-HOSTILE = "\n\n".join(
-    [
-        "# <script>alert(1)</script>",
-        *ATTACKS,
-        "[a](JAVASCRIPT:alert(1)) [b](java\nscript:alert(1)) [c](&#106;avascript:alert(1))",
-        "![r][remote]\n\n[remote]: https://evil.test/r.png",
-        "<svg><animate onbegin=alert(1) attributeName=x></svg>",
-        "<details open ontoggle=alert(1)><summary>x</summary></details>",
-        '<input autofocus onfocus="alert(1)">',
-        "## </article></main><script>alert(2)</script>",
-    ]
-)
-
-
-def expect(what: Any) -> Any:
-    """Playwright's own, which waits until what is expected holds."""
-    from playwright.sync_api import expect as expected
-
-    expected.set_options(timeout=1000 * PATIENCE_S)
-    return expected(what)
-
-
-def two_drafts(topic: Topic, first: str, second: str) -> Refined:
-    critique = Critique(
-        score=6, strengths=["Clear"], improvements=["Say what it costs now"], summary="Too old."
-    )
-    drafts = (
-        Draft(number=1, parent=None, text=first, score=6, critique=critique),
-        Draft(number=2, parent=1, text=second, score=8, critique=critique),
-    )
-    return refined(topic=topic, drafts=drafts)
-
-
-def add_report(run: Path, report: Refined, summary: str, earlier: str | None) -> ReportResult:
-    """Write one result directory, and say what became of it."""
-    folder = run / report.topic.slug
-    folder.mkdir()
-    markdown = report_markdown(report, offline=False)
-    before = None if earlier is None else Earlier("20261101T000000Z-0", earlier, 7.0)
-    changes = compared(before, markdown)
-    files = {
-        "report.md": markdown,
-        "report.html": report_html(report, summary, offline=False),
-        "summary.txt": summary_text(summary),
-        "history.json": history_json(report),
-        "changes.md": changes_markdown(changes, report.topic.title, 8),
-        "report.pdf": "%PDF-1.7",
-    }
-    sizes = {name: len(text.encode()) for name, text in files.items()}
-    files["index.html"] = reader_page(report, summary, markdown, changes, sizes, offline=False)
-    files["manifest.json"] = "{}"
-    for name, text in files.items():
-        (folder / name).write_bytes(text.encode())
-    return published(
-        report.topic.title, slug=report.topic.slug, directory=str(folder), changes=changes.count
-    )
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output folder: a run with good, hostile, failed and unstarted reports, and a big one."""
-    output = tmp_path_factory.mktemp("reports")
-    run = output / RUN
-    run.mkdir()
-    tides = two_drafts(Topic(title="Tidal power"), FIRST, SECOND)
-    attack = two_drafts(Topic(title="</td><script>alert(3)</script>"), HOSTILE, f"{HOSTILE}\n\nx")
-    error = ErrorReport(kind="answer_refused", message="<img src=x onerror=alert(4)> No.")
-    reports = [
-        add_report(run, tides, "It pays.\n\nBut late.", OLD),
-        add_report(run, attack, HOSTILE, HOSTILE.replace("evil", "good")),
-        published("Àpple orchards", slug="apple", score=6.0, cost_usd=Decimal("0.9")),
-        published("Bees", slug="bees", score=9.5, cost_usd=None),
-        ReportResult(topic="Rust", slug="rust", status="failed", cost_usd=None, error=error),
-        ReportResult(topic="Zinc", slug="zinc", status="not_started"),
-    ]
-    (run / "index.html").write_text(run_page(batch(*reports, run_id=RUN)))
-    (run / "batch.json").write_text("{}")
-    (run / "topics.csv").write_text("topic\r\n")
-    many = [
-        published(f"Topic {n} of very many", slug=f"t{n}", score=1 + n % 10, cost_usd=Decimal(n))
-        for n in range(1000)
-    ]
-    big = output / "20261123T120000Z-b1b2"
-    big.mkdir()
-    (big / "index.html").write_text(run_page(batch(*many, run_id=big.name)))
-    day = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    runs = [
-        RunEntry(RUN, day, "partial", 4, 6, Decimal("1.5"), "finished"),
-        RunEntry(big.name, day.replace(day=23), "complete", 1000, 1000, None, "finished"),
-        RunEntry("20261124T120000Z-c1", None, None, 0, 0, None, "unfinished"),
-    ]
-    (output / "index.html").write_text(runs_page(runs))
-    return output
-
-
-@pytest.fixture(scope="module")
-def tides(site: Path) -> str:
-    """Address of the good report's folder, relative to the output."""
-    return f"{RUN}/{Topic(title='Tidal power').slug}"
-
-
-@pytest.fixture(scope="module")
-def hostile() -> str:
-    """Address of the hostile report's folder, relative to the output."""
-    return f"{RUN}/{Topic(title='</td><script>alert(3)</script>').slug}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
-    assert path, "install chromium: apt-get install chromium"
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield running
-        running.close()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves the output folder and logs nothing."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module", params=["file", "http"])
-def base(request: pytest.FixtureRequest, site: Path) -> Iterator[str]:
-    """Address of the output folder: on disk, and behind a web server."""
-    if request.param == "file":
-        yield site.as_uri()
-        return
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@contextmanager
-def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
-    """A page that must stay silent: no error, no dialog, no request but for documents of ours."""
-    root = url.split("/2026")[0].removesuffix("/index.html")
-    said: list[str] = []
-    with browser.new_context(**context) as fresh:
-        fresh.set_default_timeout(1000 * PATIENCE_S)
-        page = fresh.new_page()
-        page.on("console", lambda message: said.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: said.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: said.append(f"dialog: {dialog.message}"))
-
-        def watch(request: Any) -> None:
-            if not (request.is_navigation_request() and request.url.startswith(root)):
-                said.append(f"request: {request.url}")
-
-        fresh.on("request", watch)
-        page.goto(url)
-        yield page
-        assert said == []
-
-
-def topics(page: Page) -> list[str]:
-    """The topics shown, in order."""
-    rows = page.locator("[data-rows] tbody tr:visible td:first-child")
-    return [text or "" for text in rows.evaluate_all("cells => cells.map(c => c.dataset.value)")]
 
 
 def test_every_page_opens_without_error_or_request(
@@ -343,7 +118,9 @@ def test_a_report_is_chosen_by_keyboard_and_read(browser: Browser, base: str, ti
         page.get_by_role("link", name="All reports of this run").click()
         page.wait_for_url(f"{base}/{RUN}/index.html")
         page.get_by_role("link", name="All runs").click()
-        page.get_by_role("link", name=RUN).click()
+        page.get_by_label("contains").fill("apple ORCH")
+        expect(page.get_by_role("status")).to_have_text("1 of 3 runs")
+        page.get_by_role("link", name="Tidal power + 5 more").click()
         page.wait_for_url(f"{base}/{RUN}/index.html")
 
 
@@ -433,8 +210,15 @@ def test_a_thousand_reports_stay_usable(browser: Browser, base: str) -> None:
     """The page of a big run is small, and sorts and filters at once."""
     with opened(browser, f"{base}/20261123T120000Z-b1b2/index.html") as page:
         assert len(page.content()) < 1_200_000
-        spent = page.evaluate(
+        spent, drawn = page.evaluate(
             """() => {
+                const rows = document.querySelector('[data-rows]');
+                const start = performance.now();
+                rows.after(rows.cloneNode(true));
+                document.body.getBoundingClientRect();
+                rows.nextSibling.remove();
+                document.body.getBoundingClientRect();
+                const drawn = performance.now() - start;
                 const button = document.querySelector('th[data-column=score] button');
                 const words = document.querySelector('[data-words]');
                 const began = performance.now();
@@ -442,10 +226,10 @@ def test_a_thousand_reports_stay_usable(browser: Browser, base: str) -> None:
                 words.value = '99';
                 words.dispatchEvent(new Event('input', { bubbles: true }));
                 document.body.getBoundingClientRect();
-                return performance.now() - began;
+                return [performance.now() - began, drawn];
             }"""
         )
-        assert spent < 1500
+        assert spent < 2 * drawn, "more than drawing the table twice anew"
         shown = topics(page)
         assert len(shown) == 19
         assert shown[0] == "Topic 99 of very many"
