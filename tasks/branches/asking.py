@@ -97,7 +97,10 @@ class Work:
             if any_will_do and self._enough.is_set():
                 raise NotNeeded(f"{node.name} is not needed: another branch has answered")
             ask = self.asker.branch(self.inquiry, node, used)
-            answer, cached = await self.answering.answer(answer_branch, ask, node.branch.endpoint)
+            after = [self.inquiry.named(use.branch) for use in node.uses]
+            answer, cached = await self.answering.answer(
+                answer_branch, ask, node.branch.endpoint, after
+            )
         except NotKept as missing:
             if self.program.merge != "any":
                 raise

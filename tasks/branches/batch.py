@@ -1,6 +1,6 @@
 """A batch of inputs: the result of each, their directories, the run's page and batch.json.
 
-Here: what a batch has beyond a run of branches. Not here: how an input is answered
+Here: the parts that a batch has beyond a run of branches. Not here: how an input is answered
 (`branches.run`), how pages look (`branches.pages`).
 """
 
@@ -29,8 +29,10 @@ from prefect_llm_reports.tasks.contract.branch_results import (
 )
 from prefect_llm_reports.tasks.contract.errors import ReportsError, StorageError
 from prefect_llm_reports.tasks.contract.records import BATCH, MANIFEST, OFFLINE, ErrorReport
+from prefect_llm_reports.tasks.contract.run_requests import REQUEST
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.results.index import publish_index
+from prefect_llm_reports.tasks.results.killed import at_work
 from prefect_llm_reports.tasks.results.manifests import new_run_id, pretty_json
 from prefect_llm_reports.tasks.runtime.context import flow_run_here
 from prefect_llm_reports.tasks.runtime.memory import forget_results
@@ -43,7 +45,7 @@ class BranchBatch:
 
     Args:
         checked: The program, its inputs, where to ask, and where results go.
-        settings: The environment's part of how.
+        settings: The environment.
     """
 
     def __init__(self, checked: CheckedProgram, settings: Settings) -> None:
@@ -51,16 +53,22 @@ class BranchBatch:
         self._place: Place = checked.output
         self._run = BranchRun(checked, settings)
         self._run_id = ""
+        self._unwritten = False
+        self._concluded: BranchBatchResult | None = None
         self._results: dict[str, InquiryResult] = {}
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        """Choose the run's directory, and open store and sessions for the tasks."""
+        """Choose the run's directory, keep the request, and write the run's page at the end."""
         self._run_id = await asyncio.to_thread(new_run_id, flow_run_here(), self._place)
-        async with self._run.open():
-            yield
+        with at_work(self._place, self._run_id):
+            if kept := self._run.checked.kept:
+                name = f"{self._run_id}/{REQUEST}"
+                await asyncio.to_thread(self._place.write, name, pretty_json(kept))
+            async with self._run.open(self._conclude):
+                yield
 
     async def finish_all(self, answering: Sequence[PrefectFuture[Any]]) -> None:
         """Publish every input as soon as it is answered."""
@@ -71,9 +79,8 @@ class BranchBatch:
         try:
             answered: tuple[BranchesResult, Answered] = await ended(answering)
             result, done = answered
-            count = sum(output.status == "answered" for output in result.outputs)
-            directory = await self._publish(inquiry, result, done) if count else None
-            found = self._result(inquiry, result.status, result.error, count, directory)
+            directory = await self._publish(inquiry, result, done) if result.answered else None
+            found = self._result(inquiry, result.status, result.error, result, directory)
         except ReportsError as error:
             if error.reach == "fatal":
                 self._run.stop(error)
@@ -106,7 +113,7 @@ class BranchBatch:
         inquiry: Inquiry,
         status: InquiryStatus,
         error: ErrorReport | None = None,
-        answered: int = 0,
+        outcome: BranchesResult | None = None,
         directory: str | None = None,
     ) -> InquiryResult:
         spent = self._run.session.ledger.items[inquiry.slug]
@@ -115,7 +122,8 @@ class BranchBatch:
             slug=inquiry.slug,
             status=status,
             directory=directory,
-            answered=answered,
+            answered=outcome.answered if outcome else 0,
+            errors=outcome.errors if outcome else {},
             usage=spent.usage,
             cost_usd=spent.cost_usd,
             error=error,
@@ -129,7 +137,7 @@ class BranchBatch:
             for inquiry in run.checked.inquiries
         ]
         statuses = {item.status for item in found}
-        if "stopped" in statuses:
+        if "stopped" in statuses or self._unwritten:
             status = "stopped"
         else:
             status = "complete" if statuses == {"complete"} else "partial"
@@ -147,24 +155,39 @@ class BranchBatch:
             merge=run.program.merge,
             branches=tuple(node.name for node in run.program.nodes),
             inquiries=found,
-            error=run.stopped.report() if run.stopped else None,
+            error=run.stopped.report() if run.stopped and status != "complete" else None,
             warnings=run.warnings,
         )
 
-    async def close(self) -> BranchBatchResult:
-        """Write the run's page, then batch.json; return the result of the batch."""
+    async def _conclude(self) -> None:
+        """Write the run's page, then batch.json."""
+        self._run.interruption.let_conclude()
         result = self.result()
         try:
-            await asyncio.to_thread(_publish_run, self._place, result)
+            await asyncio.to_thread(publish_run, self._place, result)
         except StorageError as error:
             self._run.stop(error)
+            self._unwritten = True
             self._run.log.error("the run's pages could not be written: %s", error)
             result = self.result()
+        self._concluded = result
+        if self._run.progress:
+            self._run.progress.result = result
+
+    async def close(self) -> BranchBatchResult:
+        """Return the result of the batch, or end by the signal that came."""
+        assert self._concluded is not None
         await self._run.interruption.end()
-        return result
+        return self._concluded
 
 
-def _publish_run(place: Place, result: BranchBatchResult) -> None:
+def publish_run(place: Place, result: BranchBatchResult) -> None:
+    """Write the page of a finished run, and batch.json, which marks it as finished.
+
+    Args:
+        place: Where runs are kept.
+        result: The result of the run.
+    """
     place.write(f"{result.run_id}/index.html", branch_run_page(result).encode())
     place.write(f"{result.run_id}/{BATCH}", pretty_json(result))
     publish_index(place, result.run_id)

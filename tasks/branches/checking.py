@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic_core import to_jsonable_python
+
 from prefect_llm_reports.tasks.branches.programs import Program, check_program
 from prefect_llm_reports.tasks.branches.questions import Asker, Inquiry, gather_inquiries
-from prefect_llm_reports.tasks.contract.branches import BranchOptions
+from prefect_llm_reports.tasks.contract.branches import BranchOptions, Query
 from prefect_llm_reports.tasks.contract.choices import ASKING_MERGES, DEFAULT_MODEL
+from prefect_llm_reports.tasks.contract.records import OFFLINE
 from prefect_llm_reports.tasks.contract.requests import BranchesRequest
+from prefect_llm_reports.tasks.contract.run_requests import KeptBranches
 from prefect_llm_reports.tasks.contract.settings import Settings, store_location
 from prefect_llm_reports.tasks.inputs.files import read_file
 from prefect_llm_reports.tasks.inputs.problems import LISTED
@@ -26,6 +30,9 @@ from prefect_llm_reports.tasks.inputs.requests import (
     writable_place,
 )
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
+from prefect_llm_reports.tasks.results.index import foreign_index
+from prefect_llm_reports.tasks.runtime.descriptors import check_descriptors
+from prefect_llm_reports.tasks.runtime.trace_export import check_tracing
 from prefect_llm_reports.tasks.storage.places import Place
 
 
@@ -39,7 +46,8 @@ class CheckedProgram:
         endpoints: Where to ask, in order, by name of a saved endpoint; None: the run's.
         output: Where result directories go; None: nowhere.
         store: Where answers are kept.
-        warnings: What a person should know.
+        warnings: Warnings about the request.
+        saved_endpoint: Name of the saved endpoint; None: the environment's.
     """
 
     asker: Asker
@@ -48,6 +56,30 @@ class CheckedProgram:
     output: Place | None
     store: str
     warnings: list[str]
+    saved_endpoint: str | None = None
+
+    @property
+    def kept(self) -> KeptBranches | None:
+        """The request as it is kept; None: a form is a Python class, which no file can hold."""
+        program = self.asker.program
+        branches = [node.branch for node in program.nodes]
+        classes = [b.python_model("output") or b.python_model("takes") for b in branches]
+        if any(classes):
+            return None
+        return KeptBranches(
+            queries=tuple(
+                one.text if isinstance(one.query, Query) else to_jsonable_python(one.query)
+                for one in self.inquiries
+            ),
+            branches=tuple(b.model_dump(mode="json", exclude_defaults=True) for b in branches),
+            merge=program.merge,
+            options={
+                "endpoint": self.endpoints[None][0].base_url,
+                "model": program.model,
+                **program.options.model_dump(mode="json", exclude_defaults=True),
+            },
+            saved_endpoint=self.saved_endpoint,
+        )
 
 
 def check_branches(request: BranchesRequest, settings: Settings, saved: Saved) -> CheckedProgram:
@@ -73,9 +105,12 @@ def check_branches(request: BranchesRequest, settings: Settings, saved: Saved) -
     endpoints: dict[str | None, list[Endpoint]] = {}
     if model:
         endpoints = _endpoints(request, model, options, program, settings, saved, checked)
-    place = checked(lambda: writable_place(request.output or "")) if request.output else None
-    store = store_location(options.store, settings)
-    checked(lambda: writable_place(store, private=True))
+    quote, output = options.quote, request.output
+    place = checked(lambda: writable_place(output, only_read=quote)) if output else None
+    store = checked(lambda: store_location(options.store, settings)) or ""
+    kept = checked(lambda: writable_place(store, private=True, only_read=quote)) if store else None
+    checked(lambda: check_tracing(options.trace))
+    checked(lambda: check_descriptors(0 if model == OFFLINE else options.concurrency))
     for inquiry in gathered[0] if program and gathered else ():
         checked(lambda inquiry=inquiry: program and program.check_input(inquiry.query))
         if len(checked.problems) > LISTED:
@@ -85,7 +120,10 @@ def check_branches(request: BranchesRequest, settings: Settings, saved: Saved) -
     assert gathered
     asker = Asker(program, {name: found[0].base_url for name, found in endpoints.items()})
     inquiries, warnings = gathered
-    return CheckedProgram(asker, inquiries, endpoints, place, store, warnings)
+    warnings += [*place.warnings, *foreign_index(place)] if place else []
+    warnings += kept.warnings if kept else []
+    saved_name = request.endpoint or None
+    return CheckedProgram(asker, inquiries, endpoints, place, store, warnings, saved_name)
 
 
 def _endpoints(
@@ -112,5 +150,5 @@ def _endpoints(
         models = {node.branch.model or model for node in nodes if node.branch.endpoint == name}
         if name is None and request.merge in ASKING_MERGES:
             models.add(options.merge_model or model)
-        checked(lambda models=models, reached=reached: check_priced(options, models, reached[0]))
+        checked(lambda models=models, reached=reached: check_priced(options, models, reached))
     return found

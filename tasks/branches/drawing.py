@@ -41,9 +41,8 @@ def draw_program(program: Program) -> str:
     boxes.append(Box("Output", "output", _merged_about(program), _merged_schema(program)))
     edges.append(Edge(merge, merge + 1))
     count = len(program.nodes)
-    return svg_of(
-        boxes, edges, f"{count} {'branch' if count == 1 else 'branches'}, {program.merge}"
-    )
+    title = f"{count} {'branch' if count == 1 else 'branches'}, {program.merge}"
+    return svg_of(boxes, edges, title)
 
 
 def _branch_box(node: Node, program: Program, like: str) -> Box:

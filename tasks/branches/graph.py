@@ -1,7 +1,7 @@
 """The graph of a program: branches that use each other's outputs, and the input that they take.
 
-Here: nodes, and every problem of the connections between them. Not here: how a program is read
-from what a person wrote (`branches.programs`).
+Here: nodes, and every problem of the connections between them. Not here: reading a program from a
+request (`branches.programs`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def graph_problems(nodes: Sequence[Node], given: Set[str]) -> list[str]:
 
     Args:
         nodes: The branches that could be read.
-        given: Names of all branches. A use of one that could not be read is no problem of its own.
+        given: Names of all branches. A use of one that could not be read is not a further problem.
     """
     known = {node.name: node for node in nodes}
     problems: list[str] = []
@@ -71,7 +71,7 @@ def graph_problems(nodes: Sequence[Node], given: Set[str]) -> list[str]:
             elif at_path(source.form.schema, use.path) is None:
                 fields = ", ".join(source.form.schema["properties"])
                 problems.append(
-                    f"branch {node.name}: uses {use.source}, which is no field of the answer of"
+                    f"branch {node.name}: uses {use.source}, which is not a field of the answer of"
                     f" {use.branch}; name one of these: {fields}"
                 )
     if not problems and given == known.keys() and (circle := _circle(known)):
@@ -99,7 +99,7 @@ def _circle(known: Mapping[str, Node]) -> list[str] | None:
 
 
 def input_problems(nodes: Sequence[Node], given: Json) -> list[str]:
-    """Find what branches take and are not given, or are given in another form.
+    """Find values that branches take and that are missing, or have another form.
 
     Args:
         nodes: All branches.

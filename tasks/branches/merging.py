@@ -1,4 +1,4 @@
-"""Merging: what the outputs of branches become together, for one input.
+"""Merging: the outputs of branches for one input become one.
 
 Here: the six merges, with the calls that two of them need. Not here: how fields are joined
 (`branches.joining`), which votes are the same (`branches.voting`), how a judge ranks
@@ -8,7 +8,7 @@ Here: the six merges, with the calls that two of them need. Not here: how fields
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,8 @@ class Merging:
                 return await self._best(there)
             case "synthesize":
                 ask = self.asker.synthesize(self.inquiry, there)
-                answer, _ = await self.answering.answer(synthesize_outputs, ask)
+                after = self._labels(there)
+                answer, _ = await self.answering.answer(synthesize_outputs, ask, after=after)
                 return Merged(json.loads(answer.text))
 
     def _voted(self, there: Mapping[str, Json]) -> Merged:
@@ -115,6 +116,9 @@ class Merging:
         winner = tally[0].branches[0]
         return Merged(there[winner], winner=winner, tally=tally)
 
+    def _labels(self, there: Iterable[str]) -> list[str]:
+        return [self.inquiry.named(name) for name in there]
+
     async def _best(self, there: Mapping[str, Json]) -> Merged:
         if len(there) == 1:
             ((name, output),) = there.items()
@@ -124,7 +128,9 @@ class Merging:
             self.asker.judge(self.inquiry, reading, turn)
             for turn, reading in enumerate(comparison.readings, start=1)
         ]
-        ranking = comparison.ranking(await self.answering.texts(judge_candidates, asks))
+        ranking = comparison.ranking(
+            await self.answering.texts(judge_candidates, asks, self._labels(there))
+        )
         winner = ranking[0].name
         return Merged(there[winner], winner=winner, ranking=tuple(ranking))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +9,7 @@ from typing import Any, cast
 
 from prefect_llm_reports.tasks.branches.programs import Program
 from prefect_llm_reports.tasks.branches.questions import Inquiry
+from prefect_llm_reports.tasks.branches.values import Values
 from prefect_llm_reports.tasks.contract.branch_results import (
     BranchBatchResult,
     BranchesResult,
@@ -23,6 +23,7 @@ from prefect_llm_reports.tasks.pages.page import page
 from prefect_llm_reports.tasks.pages.report import OFFLINE_BANNER, moment_text, score_text
 from prefect_llm_reports.tasks.pages.runs import STATUSES, duration_text
 from prefect_llm_reports.tasks.results.manifests import pretty_json, shared_fields
+from prefect_llm_reports.tasks.text.figures import run_name
 
 
 def branch_files(
@@ -69,27 +70,27 @@ def program_entry(program: Program, number: int) -> Json:
 
 def branches_page(result: BranchesResult, inquiry: Inquiry, program: Program) -> str:
     """Write output.html: the input, the merge, and every branch's answer."""
-    dumped = result.model_dump(mode="json")
+    dumped, values = result.model_dump(mode="json"), Values()
     nodes = {node.name: node for node in program.nodes}
     outputs = [
         {
             **output,
-            "fields": shown_fields(output["output"]),
+            "fields": values.fields(output["output"]),
             "instructions": nodes[output["name"]].branch.instructions,
         }
         for output in dumped["outputs"]
     ]
     for ranked in dumped["ranking"] or ():
         ranked["score"] = score_text(ranked["score"])
-    values = {
+    shown = {
         "query": inquiry.text,
         "result": dumped,
         "outputs": outputs,
-        "merged": _merged_parts(dumped["merged"], [node.name for node in program.results]),
+        "merged": _merged_parts(values, dumped["merged"], [node.name for node in program.results]),
         "statuses": STATUSES,
         "banner": OFFLINE_BANNER if program.model == OFFLINE else "",
     }
-    return page("branches", values)
+    return page("branches", shown)
 
 
 def branch_run_page(result: BranchBatchResult) -> str:
@@ -100,6 +101,7 @@ def branch_run_page(result: BranchBatchResult) -> str:
         item["cost"] = cost_on_page(None if cost is None else Decimal(cost))
     values = {
         "result": dumped,
+        "name": run_name([item.query for item in result.inquiries]),
         "complete": sum(item.status == "complete" for item in result.inquiries),
         "started": moment_text(result.started),
         "duration": duration_text(result.duration_s),
@@ -111,50 +113,11 @@ def branch_run_page(result: BranchBatchResult) -> str:
     return page("branch_run", values)
 
 
-def _merged_parts(merged: Any, names: Sequence[str]) -> list[Json]:
+def _merged_parts(values: Values, merged: Any, names: Sequence[str]) -> list[Json]:
     if merged is None:
         return []
-    if isinstance(merged, list):
-        parts = zip(names, cast("list[Any]", merged), strict=True)
-        return [{"name": name, "fields": shown_fields(value)} for name, value in parts]
-    return [{"name": "", "fields": shown_fields(merged)}]
-
-
-def shown_fields(output: Any) -> list[Json]:
-    """Show an output's fields as names and texts, in order; nested values become JSON."""
-    if not isinstance(output, dict):
-        return []
-    return [
-        {
-            "name": name.replace("_", " "),
-            "text": _shown(value),
-            "points": _points(value),
-            "nested": _nested(value),
-        }
-        for name, value in cast("Json", output).items()
-    ]
-
-
-def _points(value: Any) -> list[str]:
-    """The items of a list of texts, to be shown one by one."""
-    items = cast("list[Any]", value) if isinstance(value, list) else []
-    return items if all(isinstance(item, str) for item in items) else []
-
-
-def _nested(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list)
-        and any(isinstance(part, dict | list) for part in cast("list[Any]", value))
-    )
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list) and not _nested(value):
-        return ", ".join(_shown(part) for part in cast("list[Any]", value)) or "-"
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    found = cast("list[Any]", merged) if isinstance(merged, list) else []
+    if isinstance(merged, list) and len(found) == len(names):
+        parts = zip(names, found, strict=True)
+        return [{"name": name, "fields": values.fields(value)} for name, value in parts]
+    return [{"name": "", "fields": values.fields(merged)}]

@@ -45,7 +45,7 @@ class Program:
         model: Model of the branches that name none.
         options: The options.
         synthesis: The form of a synthesized answer.
-        vote_field: The field whose value is voted on; None: the merge is no vote.
+        vote_field: The field whose value is voted on; None: the merge is not a vote.
     """
 
     nodes: tuple[Node, ...]
@@ -71,7 +71,7 @@ class Program:
         return self.options.quorum or len(self.results) // 2 + 1
 
     def check_input(self, query: Any) -> None:
-        """Check that an input gives every branch what it takes.
+        """Check that an input has all values that branches take from it.
 
         Raises:
             BadInput: It does not; every branch is named.

@@ -18,7 +18,7 @@ from prefect_llm_reports.tasks.calls.judging import verdict_form
 from prefect_llm_reports.tasks.calls.prompts import branch_prompt, judge_prompt, synthesizer_prompt
 from prefect_llm_reports.tasks.contract.calls import Ask, Message
 from prefect_llm_reports.tasks.contract.errors import BadInput
-from prefect_llm_reports.tasks.contract.records import canonical_json, digest
+from prefect_llm_reports.tasks.contract.records import canonical_json, digest, shortened
 from prefect_llm_reports.tasks.inputs.files import Entry
 from prefect_llm_reports.tasks.inputs.problems import first
 from prefect_llm_reports.tasks.inputs.queries import MAX_QUERIES, read_queries
@@ -35,7 +35,7 @@ class Inquiry:
 
     Attributes:
         query: The input as a person gave it: a text, an object, or a pydantic model.
-        label: The beginning of its task runs' names; empty: the run has one input.
+        label: The end of its task runs' names; empty: the run has one input.
     """
 
     query: Any
@@ -54,7 +54,12 @@ class Inquiry:
 
     def named(self, step: str) -> str:
         """Name a task run."""
-        return f"{self.label} / {step}" if self.label else step
+        return f"{step} · {self.label}" if self.label else step
+
+    @property
+    def short(self) -> str:
+        """The text on one line, at most 60 characters, for names in the UI."""
+        return shortened(self.text)
 
 
 def gather_inquiries(
@@ -92,7 +97,7 @@ def gather_inquiries(
     for place, query in found:
         inquiry = Inquiry(query)
         if inquiry.text not in places:
-            label = inquiry.slug if len(found) > 1 else ""
+            label = inquiry.short if len(found) > 1 else ""
             distinct.append(Inquiry(query, label))
         places.setdefault(inquiry.text, []).append(place)
     return distinct, [
@@ -153,6 +158,8 @@ class Asker:
             bounded_schema=node.form.bounded,
             max_output_tokens=branch.max_output_tokens or options.max_output_tokens,
             temperature=options.temperature if own is None else own,
+            reasoning_effort=options.reasoning_effort,
+            extra_body=options.extra_body,
             variant=node.variant,
             accept=node.form.accept,
         )
@@ -190,6 +197,8 @@ class Asker:
             bounded_schema=form.bounded,
             max_output_tokens=options.max_output_tokens,
             temperature=options.temperature,
+            reasoning_effort=options.reasoning_effort,
+            extra_body=options.extra_body,
             accept=form.accept,
         )
 

@@ -1,13 +1,14 @@
 """One run of a program of branches: sessions and store are open, and inputs are answered.
 
-Here: what one input and a batch of inputs have in common. Not here: a batch's results and its
+Here: the parts that one input and a batch of inputs share. Not here: a batch's results and its
 files (`branches.batch`).
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from typing import Self
@@ -22,16 +23,20 @@ from prefect_llm_reports.tasks.branches.checking import CheckedProgram
 from prefect_llm_reports.tasks.branches.outcomes import outcome
 from prefect_llm_reports.tasks.branches.questions import Inquiry
 from prefect_llm_reports.tasks.branches.steps import Answering
-from prefect_llm_reports.tasks.calls.answering import NotKept, ask_model, read_store
+from prefect_llm_reports.tasks.calls.answering import NotKept, ask_model, connected, read_store
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
 from prefect_llm_reports.tasks.calls.surroundings import ready_for_calls
 from prefect_llm_reports.tasks.contract.branch_results import BranchesResult
 from prefect_llm_reports.tasks.contract.errors import ReportsError
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.session import Session
-from prefect_llm_reports.tasks.runtime.context import patience_here, run_context
+from prefect_llm_reports.tasks.runtime.context import flow_run_here, patience_here, run_context
 from prefect_llm_reports.tasks.runtime.progress import progress_of_caller
 from prefect_llm_reports.tasks.runtime.signals import Interruption
+from prefect_llm_reports.tasks.runtime.trace_export import spans_sent
+from prefect_llm_reports.tasks.runtime.traces import trace_here, traced_run, traced_topic
+
+logger = logging.getLogger(__name__)
 
 
 class BranchRun:
@@ -39,7 +44,7 @@ class BranchRun:
 
     Args:
         checked: The program, its inputs, and where to ask.
-        settings: The environment's part of how.
+        settings: The environment.
 
     Attributes:
         session: Access to the run's own endpoint; it has the accounts of all endpoints.
@@ -62,7 +67,7 @@ class BranchRun:
         self.session = self._sessions[None]
         self.progress = progress_of_caller.get()
         self.interruption = Interruption(
-            self.stop, self.progress.on_interrupt if self.progress else None
+            self.stop, self.progress.on_interrupt if self.progress else None, self.halt
         )
         self.log = get_run_logger()
 
@@ -81,43 +86,74 @@ class BranchRun:
         for session in self._sessions.values():
             session.stop(error)
 
+    def halt(self) -> None:
+        """Give up the calls under way."""
+        for session in self._sessions.values():
+            session.halt()
+
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[Self]:
-        """Open store and sessions for the tasks."""
+    async def open(
+        self, conclude: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncGenerator[Self]:
+        """Open store and sessions for the tasks, and heed signals.
+
+        Args:
+            conclude: Awaited when all is answered, while signals are still heeded.
+        """
         options = self.program.options
         _, runner = run_context()
         runner.window = max(2, options.concurrency * 5 // (4 * len(self.program.nodes)) + 2)
         for warning in self.checked.warnings:
             self.log.warning(warning)
+            logger.warning("%s", warning)  # on the terminal before any call
         await show_program(self.program)
-        async with AsyncExitStack() as opened:
-            await opened.enter_async_context(
-                self.store.opened(
-                    days=options.store_days,
-                    max_mb=options.store_mb,
-                    refresh=options.refresh,
-                    lease_s=self._settings.lease_s,
+        with self.interruption.heeded():
+            async with AsyncExitStack() as opened:
+                await opened.enter_async_context(
+                    self.store.opened(
+                        days=options.store_days,
+                        max_mb=options.store_mb,
+                        refresh=options.refresh,
+                        lease_s=self._settings.lease_s,
+                    )
                 )
-            )
-            for session in self._sessions.values():
-                await opened.enter_async_context(session)
-            opened.enter_context(ready_for_calls(self.store))
-            opened.callback(_running.reset, _running.set(self))
-            if self.progress:
-                self.progress.begin(
-                    self.session.ledger, len(self.checked.inquiries), self.session.lines
-                )
-            with self.interruption.heeded():
+                for session in self._sessions.values():
+                    await opened.enter_async_context(session)
+                await opened.enter_async_context(spans_sent(options.trace, options.experiment))
+                queries = [inquiry.query for inquiry in self.checked.inquiries]
+                run = flow_run_here()
+                name = f"{run.name} {run.id.hex[-8:]}"
+                opened.enter_context(traced_run("branches", name, queries))
+                opened.enter_context(ready_for_calls(self.store))
+                opened.callback(_running.reset, _running.set(self))
+                if self.progress:
+                    self.progress.begin(
+                        self.session.ledger,
+                        len(self.checked.inquiries),
+                        self.session.lines,
+                        calls_an_item=len(self.program.nodes),
+                    )
                 yield self
+            if conclude:
+                await conclude()
 
     async def answered(self, inquiry: Inquiry) -> tuple[BranchesResult, Answered]:
         """Answer one input: from the store if it has every answer, else by calls."""
+        with traced_topic(inquiry.slug, inquiry.query):
+            result, done = await self._answered(inquiry)
+        if run := trace_here():
+            cost = None if result.cost_usd is None else float(result.cost_usd)
+            run.settle(inquiry.slug, {"status": result.status, "cost_usd": cost}, result.merged)
+        return result, done
+
+    async def _answered(self, inquiry: Inquiry) -> tuple[BranchesResult, Answered]:
         began, asker, ledger = time.monotonic(), self.checked.asker, self.session.ledger
         try:
             done = await Work(asker, inquiry, Answering(self._sessions, read_store)).done()
             ledger.reused(inquiry.slug, len(done.steps))
         except NotKept:
-            done = await Work(asker, inquiry, Answering(self._sessions, ask_model)).done()
+            with connected():
+                done = await Work(asker, inquiry, Answering(self._sessions, ask_model)).done()
         result = outcome(
             self.program,
             inquiry,
@@ -133,7 +169,7 @@ class BranchRun:
 _running: ContextVar[BranchRun] = ContextVar("branch_run")
 
 
-@task(task_run_name="{inquiry.slug}", **LOCAL_STEP)
+@task(task_run_name="answer · {inquiry.short}", **LOCAL_STEP)
 async def answer_inquiry(inquiry: Inquiry) -> tuple[BranchesResult, Answered]:
     """Ask all branches about one input of a batch, and merge their answers."""
     async with atransaction(commit_mode=CommitMode.EAGER):

@@ -1,13 +1,13 @@
-"""Steps: the LLM calls for one input, as Prefect tasks, and how an answer is got and recorded.
+"""Steps: the LLM calls for one input, as Prefect tasks; each answered call is recorded.
 
-Here: single questions. Not here: which branch is asked when (`branches.asking`), what the answers
-become together (`branches.merging`).
+Here: single questions. Not here: the order of branches (`branches.asking`), the merge of answers
+(`branches.merging`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -73,29 +73,33 @@ class Answering:
     steps: list[StepRecord] = field(default_factory=list[StepRecord])
 
     async def answer(
-        self, step: LLMStep, ask: Ask, endpoint: str | None = None
+        self, step: LLMStep, ask: Ask, endpoint: str | None = None, after: Iterable[str] = ()
     ) -> tuple[Answer, bool]:
         """Get the answer to one question; the second value tells whether the store had it.
+
+        `after` has the labels of the questions whose answers it uses.
 
         A form can be stricter than its schema, and can change. A stored answer that the form no
         longer accepts is asked for again.
         """
         with use_session(self.sessions[endpoint]):
-            answer, cached = await self.answerer(step, ask)
+            answer, cached = await self.answerer(step, ask, after)
             if cached:
                 try:
                     ask.accept(answer.text)
                 except Invalid as problem:
                     again = f"{ask.variant}~{digest(str(problem))[:8]}"
                     ask = ask.model_copy(update={"variant": again})
-                    answer, cached = await self.answerer(step, ask)
+                    answer, cached = await self.answerer(step, ask, after)
         self.steps.append(step_record(ask, answer, 0, cached=cached))
         return answer, cached
 
-    async def texts(self, step: LLMStep, asks: Sequence[Ask]) -> list[str]:
+    async def texts(
+        self, step: LLMStep, asks: Sequence[Ask], after: Iterable[str] = ()
+    ) -> list[str]:
         """Get the answers to several questions of the run's own endpoint at the same time."""
         found = await asyncio.gather(
-            *(self.answer(step, ask) for ask in asks), return_exceptions=True
+            *(self.answer(step, ask, after=after) for ask in asks), return_exceptions=True
         )
         for outcome in found:
             if isinstance(outcome, BaseException):

@@ -15,9 +15,4 @@ if TYPE_CHECKING:
 
 __all__ = ["OfflineTransport"]
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "OfflineTransport": "engine",
-    },
-)
+__getattr__ = lazily(__name__, {"OfflineTransport": "engine"})

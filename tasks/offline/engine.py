@@ -1,8 +1,7 @@
 """The embedded engine behind `--model offline`: an endpoint without a network or a language model.
 
-Here: the in-process transport in place of an endpoint, the recognition of requests, the first draft
-and the summary. A reply depends on the request alone. Not here: measuring and revising
-(`offline.rules`), answers to a JSON Schema (`offline.filling`), the words (`offline.phrases`).
+Here: transport in place of an endpoint, recognition of requests, first draft, summary. A reply
+depends on the request alone. Not here: revising (`rules`), JSON (`filling`), words (`phrases`).
 """
 
 from __future__ import annotations
@@ -17,23 +16,9 @@ import httpx2
 from prefect_llm_reports.tasks.contract.records import OFFLINE, canonical_json, digest
 from prefect_llm_reports.tasks.contract.reports import Critique
 from prefect_llm_reports.tasks.contract.tags import Tag, enclosed
+from prefect_llm_reports.tasks.offline import phrases, quoting, rules
 from prefect_llm_reports.tasks.offline.filling import Form, Json, mapping
-from prefect_llm_reports.tasks.offline.phrases import (
-    NOTICE,
-    REVISED_NOTICE,
-    Voice,
-    escaped,
-    number,
-    one_line,
-)
-from prefect_llm_reports.tasks.offline.rules import (
-    critique,
-    keywords,
-    revise,
-    sections_of,
-    sentences_of,
-    words_of,
-)
+from prefect_llm_reports.tasks.offline.phrases import NOTICE, Voice, one_line
 
 _TITLE = re.compile(r"^# (.+)", re.MULTILINE)
 _COMPLETE = re.compile(r"[.!?…。\uff01\uff1f][\"'”\u2019)*_]{0,4}$")
@@ -44,19 +29,13 @@ class OfflineTransport(httpx2.AsyncBaseTransport):
     """Answers chat completions in this process; give it to the client in place of a network."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer as an OpenAI-compatible endpoint would.
-
-        Args:
-            request: A POST to `.../chat/completions`; anything else is not found.
-        """
+        """Answer a POST to `.../chat/completions` as an OpenAI-compatible endpoint would."""
         if request.method != "POST" or not request.url.path.endswith("/chat/completions"):
             asked = f"{request.method} {request.url.path}"
             return _refused(404, f"the offline engine answers chat completions only, not {asked}")
         body = _read(await request.aread())
         if not isinstance(body.get("messages"), list):
-            return _refused(
-                400, "the body is not a JSON object with a list of messages", "messages"
-            )
+            return _refused(400, "the body is not JSON with a list of messages", "messages")
         if body.get("stream"):
             return _refused(400, "the offline engine does not stream; leave stream out", "stream")
         if body.get("n") not in (None, 1):
@@ -87,6 +66,8 @@ def _completion(body: Json) -> Json:
     if isinstance(limit, int) and _tokens(content) > limit:
         content, finish = content[: limit * 4], "length"
     prompt = sum(_tokens(_text(message)) for message in body["messages"])
+    given = _tokens(content)
+    usage = {"prompt_tokens": prompt, "completion_tokens": given, "total_tokens": prompt + given}
     message = {"role": "assistant", "content": content, "refusal": None}
     return {
         "id": f"chatcmpl-offline-{digest(canonical_json(body))[:16]}",
@@ -94,11 +75,7 @@ def _completion(body: Json) -> Json:
         "created": 0,
         "model": OFFLINE,
         "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
-        "usage": {
-            "prompt_tokens": prompt,
-            "completion_tokens": _tokens(content),
-            "total_tokens": prompt + _tokens(content),
-        },
+        "usage": usage,
     }
 
 
@@ -111,16 +88,11 @@ def _text(message: Any) -> str:
 
 
 def reply(body: Json) -> str:
-    """The answer's text for one Chat Completions request.
-
-    Args:
-        body: The request as the API defines it; model, temperature and limits do not matter.
-    """
+    """The answer's text for one request; its model, temperature and limits do not matter."""
     messages = cast(list[Any], body.get("messages") or [])
-    users = [message for message in messages if mapping(message).get("role") == "user"]
-    said = _text(users[-1]) if users else ""
+    said = next((_text(m) for m in reversed(messages) if mapping(m).get("role") == "user"), "")
     blocks = enclosed(said)
-    given = dict(reversed(blocks))
+    given, passages = dict(reversed(blocks)), [text for tag, text in blocks if tag == Tag.PASSAGE]
     topic, guidance = given.get(Tag.TOPIC, ""), given.get(Tag.GUIDANCE, "")
     draft, report = given.get(Tag.DRAFT), given.get(Tag.REPORT)
     seed = digest(json.dumps([said, body.get("seed")]))
@@ -133,10 +105,10 @@ def reply(body: Json) -> str:
     schema = mapping(form.get("schema")) or _read(given.get(Tag.SCHEMA, ""))
     judging = set(schema.get("properties", Critique.model_fields)) == set(Critique.model_fields)
     if draft is not None and Tag.CRITIQUE not in given and judging:
-        return json.dumps(critique(draft, topic, guidance).model_dump())
+        return json.dumps(rules.critique(draft, topic, guidance).model_dump())
     if form.get("name") == "verdict":
         task = topic or given.get(Tag.QUERY, "")
-        found = [critique(text, task, "") for tag, text in blocks if tag == Tag.CANDIDATE]
+        found = [rules.critique(text, task, "") for tag, text in blocks if tag == Tag.CANDIDATE]
         scores = ({"reason": each.summary, "score": each.score} for each in found)
         return json.dumps({f"candidate_{n}": score for n, score in enumerate(scores, start=1)})
     if asked.get("type") in ("json_schema", "json_object"):
@@ -144,15 +116,13 @@ def reply(body: Json) -> str:
         return json.dumps(Form(schema, query, seed).filled())
     if draft is not None:
         points = cast(list[Any], _read(given.get(Tag.CRITIQUE, "")).get("improvements") or [])
-        return revise(draft, voice, guidance, [str(point) for point in points])
+        revised = rules.revise(draft, voice, guidance, [str(point) for point in points])
+        return quoting.noted(revised) if passages else revised
     if report is not None:
-        return _summary(report)
+        return _summary(quoting.NOTE.sub("", report))
     if topic:
-        return _first_draft(voice, guidance)
-    return (
-        "The offline rule-based engine answers without a language model and has no facts to answer "
-        f"“{query}” with. Choose another model for a researched answer."
-    )
+        return quoting.quoted(voice, passages) if passages else _first_draft(voice, guidance)
+    return f"The offline engine has no language model and no facts on “{query}”; choose a model."
 
 
 def _read(text: str | bytes) -> Json:
@@ -165,17 +135,19 @@ def _read(text: str | bytes) -> Json:
 
 def _first_draft(voice: Voice, guidance: str) -> str:
     """A paper without conclusion, example and table, and for some topics with fewer sections."""
-    topical = voice.topical()[: 2 + number(voice.seed, 2)]
+    topical = voice.topical()[: 2 + phrases.number(voice.seed, 2)]
     parts = [f"# {voice.heading}", f"> {NOTICE}", voice.section("opening")[1]]
-    if points := keywords(guidance):
-        parts.append(f"The request asks for these points: {', '.join(map(escaped, points))}.")
+    if points := rules.keywords(guidance):
+        parts.append(
+            f"The request asks for these points: {', '.join(map(phrases.escaped, points))}."
+        )
     parts += ["## " + "\n\n".join(voice.section(n)) for n in ("frame", "questions", *topical)]
     return "\n\n".join(parts) + "\n"
 
 
 def _summary(report: str) -> str:
     """Two paragraphs of the report's own sentences, the first of each section, as plain text."""
-    head, parts = sections_of(report)
+    head, parts = rules.sections_of(report)
     said = [_complete(text) for text in (head, *(body for _, body in parts))]
     leads = [sentences[0] for sentences in said if sentences][:8]
     if len(leads) < 2:
@@ -188,8 +160,10 @@ def _summary(report: str) -> str:
 
 def _complete(text: str) -> list[str]:
     """The complete sentences of a text without markup and without our own notice."""
-    said = (s for s in sentences_of(text) if _COMPLETE.search(s) and len(words_of(s)) > 3)
-    return [plain for s in said if (plain := _plain(s)) not in (NOTICE, REVISED_NOTICE)]
+    said = (
+        s for s in rules.sentences_of(text) if _COMPLETE.search(s) and len(rules.words_of(s)) > 3
+    )
+    return [plain for s in said if (plain := _plain(s)) not in phrases.NOTICES]
 
 
 def _plain(markdown: str) -> str:

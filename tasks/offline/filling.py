@@ -1,7 +1,6 @@
 """Answers of the embedded engine to any JSON Schema: valid, deterministic and not researched.
 
-Here: objects, arrays, choices, references and limits. Not here: requests, reports, prompts.
-Numbers and choices follow from a hash of the question; a free text says that it was filled in.
+Here: objects, arrays, choices, limits; numbers follow from a hash. Not here: requests, reports.
 """
 
 from __future__ import annotations
@@ -27,13 +26,7 @@ def mapping(value: Any) -> Json:
 
 @dataclass(frozen=True)
 class Form:
-    """Fills in a JSON Schema: every field valid, and every text says where it comes from.
-
-    Attributes:
-        schema: The JSON Schema; references point into it.
-        query: The question, quoted in free texts.
-        seed: Anything else that the answer depends on.
-    """
+    """Fills in a JSON Schema: every field valid; every text quotes the query and names us."""
 
     schema: Json
     query: str

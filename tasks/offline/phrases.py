@@ -1,8 +1,7 @@
 """The words of the embedded engine, for a paper on a topic that nobody researched.
 
-Here: topics made harmless in Markdown, sentences chosen by hash, sections written in Markdown. The
-words themselves are in `words.yaml`. Not here: the choice of sections (`offline.engine`,
-`offline.rules`).
+Here: topics made harmless in Markdown, sentences chosen by hash, sections in Markdown; the words
+themselves are in `words.yaml`. Not here: the choice of sections (`engine`, `rules`).
 """
 
 from __future__ import annotations
@@ -16,14 +15,11 @@ from typing import NamedTuple
 
 import yaml
 
-NOTICE = (
-    "This text was produced by the offline rule-based engine, without a language model, and "
-    "contains no researched facts."
-)
-REVISED_NOTICE = (
-    "This text was revised by the offline rule-based engine, without a language model; what it "
-    "added contains no researched facts."
-)
+_BY = "by the offline rule-based engine, without a language model"
+NOTICE = f"This text was produced {_BY}, and contains no researched facts."
+REVISED_NOTICE = f"This text was revised {_BY}; what it added contains no researched facts."
+QUOTED_NOTICE = f"This text was put together {_BY}; sentences with quotations are copied."
+NOTICES = (NOTICE, REVISED_NOTICE, QUOTED_NOTICE)
 TOPICAL = ("stakeholders", "criteria", "evidence", "assumptions", "risks", "effort")
 
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -57,8 +53,7 @@ def words() -> Words:
     text = Path(__file__).with_name("words.yaml").read_text("utf-8")
     read = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe both
     sections = {name: Section(**parts) for name, parts in read["sections"].items()}
-    common = frozenset(read["common"].split())
-    return Words(**read | {"common": common, "sections": sections})
+    return Words(**read | {"common": frozenset(read["common"].split()), "sections": sections})
 
 
 def one_line(text: str, limit: int) -> str:
@@ -66,8 +61,7 @@ def one_line(text: str, limit: int) -> str:
     line = " ".join(_CONTROL.sub("", text).split())
     if len(line) <= limit:
         return line
-    cut = line[: limit - 1]
-    space = cut.rfind(" ")
+    cut, space = line[: limit - 1], line.rfind(" ", 0, limit - 1)
     return (cut[:space] if space > limit // 2 else cut).rstrip(" ,;:.-\u2013\u200d\ufe0f") + "…"
 
 
@@ -83,12 +77,7 @@ def number(seed: str, below: int = 1 << 32) -> int:
 
 
 class Voice(NamedTuple):
-    """Writes about one topic.
-
-    Attributes:
-        title: The topic.
-        seed: Decides which sections and sentences the topic gets.
-    """
+    """Writes about one topic; the seed decides which sections and sentences it gets."""
 
     title: str
     seed: str
@@ -118,6 +107,5 @@ class Voice(NamedTuple):
         return heading, "\n".join(items)
 
     def _most(self, sentences: Sequence[str]) -> list[str]:
-        by_lot = sorted(sentences, key=lambda said: number(f"{self.seed}\0{said}"))
-        left_out = by_lot[: len(sentences) // 4]
-        return [said for said in sentences if said not in left_out]
+        few = sorted(sentences, key=lambda s: number(f"{self.seed}\0{s}"))[: len(sentences) // 4]
+        return [said for said in sentences if said not in few]

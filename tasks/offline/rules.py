@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from prefect_llm_reports.tasks.contract.reports import Critique
-from prefect_llm_reports.tasks.offline.phrases import NOTICE, REVISED_NOTICE, Voice, number, words
+from prefect_llm_reports.tasks.offline.phrases import NOTICES, REVISED_NOTICE, Voice, number, words
 
 ENOUGH_WORDS, ENOUGH_SECTIONS = 600, 5
 SECTION_WORDS = 30
@@ -77,15 +77,13 @@ class Counts(NamedTuple):
 
     words: int
     repeated: int
-    common: float
-    """Share of the ten most frequent words."""
+    common: float  # share of the ten most frequent words
     sections: int
     items: int
     table: bool
     example: bool
     closing: bool
-    missing: str
-    """Keywords of topic and guidance that never occur, with commas between."""
+    missing: str  # keywords of topic and guidance that never occur, with commas between
     off_topic: bool
 
 
@@ -124,8 +122,7 @@ def _joined(head: str, parts: list[tuple[str, str]]) -> str:
 def _with(text: str, *added: tuple[str, str]) -> str:
     """The text with sections added, before its closing section if it has one."""
     head, parts = sections_of(text)
-    closed = bool(parts) and _CLOSING.search(parts[-1][0]) is not None
-    at = len(parts) - closed
+    at = len(parts) - bool(parts and _CLOSING.search(parts[-1][0]))
     return _joined(head, [*parts[:at], *added, *parts[at:]])
 
 
@@ -181,13 +178,7 @@ RULES: dict[str, tuple[Callable[[Counts], bool], Mend]] = {
 
 
 def critique(text: str, topic: str, guidance: str) -> Critique:
-    """Measure a text: a 10, less one for each rule that it does not meet.
-
-    Args:
-        text: The text in Markdown; nothing in it is read as an instruction.
-        topic: What it should be about.
-        guidance: Points that it should cover.
-    """
+    """Measure a text: a 10, less one for each rule that it does not meet."""
     c, says = counted(text, topic, guidance), words().rules
     met = [name for name, (holds, _) in RULES.items() if holds(c)]
     lost = [name for name in RULES if name not in met]
@@ -204,14 +195,7 @@ def critique(text: str, topic: str, guidance: str) -> Critique:
 
 
 def revise(text: str, voice: Voice, guidance: str, improvements: list[str]) -> str:
-    """Deal with one point or two of a critique, as far as they are true of the text.
-
-    Args:
-        text: The draft in Markdown.
-        voice: Topic and choice of words.
-        guidance: Points that the text should cover.
-        improvements: The critic's points; if none names a rule, all rules that the text misses.
-    """
+    """Act on one or two points of a critique true of the text; without any, on all rules."""
     c, says = counted(text, voice.title, guidance), words().rules
     lost = {name: mend for name, (holds, mend) in RULES.items() if not holds(c)}
     asked = [n for i in improvements for n in lost if re.search(says[n]["asked"], i, re.I)]
@@ -223,7 +207,7 @@ def revise(text: str, voice: Voice, guidance: str, improvements: list[str]) -> s
         return text
     if not revised.startswith("# "):
         revised = f"# {voice.heading}\n\n{revised.lstrip()}"
-    if NOTICE not in revised and REVISED_NOTICE not in revised:
+    if not any(notice in revised for notice in NOTICES):
         title, _, rest = revised.partition("\n")
         revised = f"{title}\n\n> {REVISED_NOTICE}\n\n{rest.lstrip()}"
     return revised

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 
@@ -26,12 +27,61 @@ def drawn(branches: list[Branch], merge: Merge = "all") -> str:
     return draw_program(check_program(branches, merge, "m-1", BranchOptions()))
 
 
+def points(path: str) -> list[tuple[float, float]]:
+    """Points along an arrow, a few pixels apart."""
+    found: list[tuple[float, float]] = []
+    for kind, numbers in re.findall(r"([MLC])([-\d. ]+)", path):
+        values = [float(value) for value in numbers.split()]
+        given = list(zip(values[::2], values[1::2], strict=True))
+        if kind == "M":
+            found += given
+            continue
+        line = [found[-1], *given]
+        for step in range(1, 41):
+            t, ways = step / 40, line
+            while len(ways) > 1:  # De Casteljau's algorithm
+                ways = [
+                    (x + (to_x - x) * t, y + (to_y - y) * t)
+                    for (x, y), (to_x, to_y) in pairwise(ways)
+                ]
+            found += ways
+    return found
+
+
+CHAIN = [
+    Branch(name="a"),
+    Branch(name="b", uses=["a"]),
+    *(Branch(name=f"c{n}", uses=["b"]) for n in range(3)),
+    Branch(name="last", uses=["a", "b", "c2"]),
+]
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        *([Branch(name=f"b{n}", instructions="Long. " * n) for n in range(c)] for c in (1, 2, 7)),
+        CHAIN,
+    ],
+    ids=["one", "two", "seven", "chain"],
+)
+def test_no_arrow_crosses_a_box(branches: list[Branch]) -> None:
+    """Arrows pass between rows, in the middle or at the side."""
+    picture = drawn(branches)
+    paths = [path.attrib["d"] for path in ET.fromstring(picture).findall(f"{SVG}path")]
+    assert len(paths) > len(branches)
+    for path in paths:
+        for x, y in points(path):
+            for left, top, width, height in boxes(picture):
+                assert not (left < x < left + width and top < y < top + height), (path, x, y)
+
+
 @pytest.mark.parametrize("count", [1, 2, 20])
 def test_boxes_do_not_overlap_and_stay_inside(count: int) -> None:
-    """At 2 and at 20 branches each module has a place of its own within the picture."""
+    """At 2 and at 20 branches each module has a place of its own; no picture is a wide one."""
     picture = drawn([Branch(name=f"branch-{n}", instructions=f"Part {n}.") for n in range(count)])
     root = ET.fromstring(picture)
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    assert width < 700
     found = boxes(picture)
     assert len(found) == count + 3
     for n, (x, y, w, h) in enumerate(found):
@@ -70,11 +120,11 @@ def test_text_of_the_program_cannot_become_markup() -> None:
     assert "alert(1)" in " ".join(ET.fromstring(picture).itertext())
 
 
-def test_a_branch_stands_behind_what_it_uses() -> None:
-    """A branch that reads another one is drawn in a later column, with what passes as label."""
+def test_a_branch_stands_below_what_it_uses() -> None:
+    """A branch that reads another one is drawn in a lower row, with what passes as label."""
     picture = drawn([Branch(name="last", uses={"claim": "first.answer"}), Branch(name="first")])
     by_name = dict(zip(["input", "last", "first", "merge", "output"], boxes(picture), strict=True))
-    assert by_name["first"][0] < by_name["last"][0] < by_name["merge"][0]
+    assert by_name["first"][1] < by_name["last"][1] < by_name["merge"][1]
     assert "claim" in picture
     assert len(re.findall('class="edge"', picture)) == 5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from prefect_llm_reports.tasks.branches.programs import MOST_BRANCHES, Program, check_program
 from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions
@@ -46,7 +47,7 @@ def test_all_problems_are_found_together() -> None:
         "merge is 'quarrel'",
         "branch a: 2 branches have this name",
         "branch a: uses gone, but there is no branch gone",
-        "branch b: uses a.nothing, which is no field of the answer of a",
+        "branch b: uses a.nothing, which is not a field of the answer of a",
     ]
 
 
@@ -77,3 +78,19 @@ def test_an_input_must_give_what_a_branch_takes() -> None:
     program.check_input({"claim": "Tides come twice a day."})
     with pytest.raises(BadInput, match="branch a: takes claim"):
         program.check_input("What are tides?")
+
+
+def test_uses_may_be_a_mapping_of_names_to_sources() -> None:
+    """One name or several, as people write them in YAML; objects and texts may stand beside."""
+    short = Branch.model_validate(
+        {"name": "a", "uses": {"claim": "facts.answer", "risk": "risks.answer"}}
+    )
+    long = [{"name": "claim", "source": "facts.answer"}, {"name": "risk", "source": "risks.answer"}]
+    assert short == Branch.model_validate({"name": "a", "uses": long})
+    mixed = Branch.model_validate({"name": "a", "uses": [{"claim": "facts.answer"}, "risks"]})
+    assert [(use.called, use.source) for use in mixed.uses] == [
+        ("claim", "facts.answer"),
+        ("risks", "risks"),
+    ]
+    with pytest.raises(ValidationError, match="source"):
+        Branch.model_validate({"name": "a", "uses": {"name": "claim", "sorce": "facts"}})
