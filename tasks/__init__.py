@@ -1,8 +1,9 @@
 """The parts that flows are made of, in rooms.
 
 Here: the rooms alone, each with a docstring that says what lives there and what does not, in this
-order from the ground up: contract; text, templates, storage, offline; llm, answers; inputs, pages,
-runtime; calls, results; reports, branches; shards. A room imports rooms of lower floors only.
+order from the ground up: contract; text, templates, storage, offline; llm, answers; inputs,
+citations, pages, runtime, sources; calls, results; reports, branches; shards. A room imports rooms
+of lower floors only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run uses and pays, and why it makes no further call.
+"""A run's calls, tokens and costs, and the reason to make no further call.
 
 Here: the accounts of a process that makes its own calls. Not here: those of a batch whose shards
 make the calls (`shards.accounts`).
@@ -20,10 +20,11 @@ from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.session import Session, use_session
 from prefect_llm_reports.tasks.reports.checking import CheckedBatch
 from prefect_llm_reports.tasks.runtime.context import patience_here
+from prefect_llm_reports.tasks.sources.library import use_library
 
 
 class Accounts(Protocol):
-    """What a run uses and pays, and why it makes no further call."""
+    """A run's calls, tokens and costs, and the reason to make no further call."""
 
     @property
     def ledger(self) -> Ledger:
@@ -39,13 +40,17 @@ class Accounts(Protocol):
         """Make no further call; the first reason is kept."""
         ...
 
+    def halt(self) -> None:
+        """Give up the calls under way."""
+        ...
+
     def pacing(self) -> list[PaceRecord]:
         """How each endpoint was used."""
         ...
 
     @property
     def warnings(self) -> list[str]:
-        """What went wrong beside the reports."""
+        """Problems that concern no single report."""
         ...
 
 
@@ -55,7 +60,7 @@ class OwnAccounts:
     Args:
         batch: Where to ask, and where answers are kept.
         settings: The environment.
-        caps: The options whose limits hold here: the plan's, or a shard's part of them.
+        caps: The options with the limits of this process: the plan's, or a shard's part of them.
 
     Attributes:
         session: Asks the endpoints.
@@ -69,6 +74,7 @@ class OwnAccounts:
         self.store = AnswerStore(location=batch.store)
         self._lease_s = settings.lease_s
         self._caps = caps
+        self._library = batch.library
 
     @property
     def ledger(self) -> Ledger:
@@ -84,6 +90,10 @@ class OwnAccounts:
         """Make no further call; the first reason is kept."""
         self.session.stop(error)
 
+    def halt(self) -> None:
+        """Give up the calls under way."""
+        self.session.halt()
+
     @property
     def warnings(self) -> list[str]:
         """Answers that could not be kept or read."""
@@ -97,7 +107,7 @@ class OwnAccounts:
     async def opened(
         self, *, days: float | None = None, refresh: bool = False
     ) -> AsyncGenerator[Self]:
-        """Open session and store, and make them those of the tasks started meanwhile.
+        """Open session and store; with the library they are those of the tasks started meanwhile.
 
         Args:
             days: Use no answer older than this; None: answers of any age.
@@ -107,5 +117,9 @@ class OwnAccounts:
             days=days, max_mb=self._caps.store_mb, refresh=refresh, lease_s=self._lease_s
         )
         async with opened, self.session:
-            with ready_for_calls(self.store), use_session(self.session):
+            with (
+                ready_for_calls(self.store),
+                use_session(self.session),
+                use_library(self._library),
+            ):
                 yield self

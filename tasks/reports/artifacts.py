@@ -1,4 +1,4 @@
-"""What a batch of reports shows in the Prefect UI when it ends: its topics and its outcome.
+"""Artifacts of a batch of reports at its end: its topics and its outcome.
 
 Not here: the bar that moves meanwhile (`progress_bar`), the summaries (`summaries`).
 """
@@ -6,11 +6,13 @@ Not here: the bar that moves meanwhile (`progress_bar`), the summaries (`summari
 from __future__ import annotations
 
 import asyncio
+import shlex
 from typing import Any
 
 from prefect_llm_reports.tasks.contract.money import cost_cell
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ReportResult
 from prefect_llm_reports.tasks.runtime.artifacts import show_markdown, show_table
+from prefect_llm_reports.tasks.text.cells import cell
 from prefect_llm_reports.tasks.text.figures import outcome_text
 from prefect_llm_reports.tasks.text.markdown import escaped, one_line
 
@@ -47,19 +49,20 @@ class Links:
         return f"[open]({at})" if at else _code(report.directory or "")
 
     def run(self, result: BatchResult) -> str:
-        """A run as Markdown: a link to its page, or the name of its directory."""
+        """A run as Markdown: a link to its page, or the command that shows its pages."""
         if self._pages_url is None:
-            return _code(result.run_directory)
+            command = f"llm-reports view {shlex.quote(result.run_directory)}"
+            return f"Read the pages where they are: {_code(command)}"
         return f"[Open the run's page]({self._pages_url}/{result.run_id}/index.html)"
 
     def cell(self, report: ReportResult) -> str:
         """A report in a table: the address of its page, or the name of its directory."""
-        return self.page(report) or _code(report.directory or "")
+        return self.page(report) or cell(report.directory or "")
 
 
 async def show_outcome(result: BatchResult, links: Links) -> None:
     """Show the outcome of a batch: a table of its topics, and the whole in a few lines."""
-    order = {"failed": 0, "not_started": 1, "published": 2}
+    order = {"failed": 0, "not_started": 1, "held_back": 2, "published": 3}
     reports, said = result.reports, outcome_text(result)
     about = said
     if len(reports) > MOST_ROWS:
@@ -104,20 +107,21 @@ def _links(result: BatchResult, links: Links) -> str:
 
 
 def _row(report: ReportResult, links: Links) -> dict[str, Any]:
-    """A topic in the table; the first UI reads its cells as Markdown."""
-    usage, calls = report.usage, report.calls
+    """A topic in the table."""
+    usage, calls, found = report.usage, report.calls, report.evidence
     return {
-        "Topic": escaped(report.topic[:200]),
+        "Topic": cell(report.topic[:200]),
         "Status": report.status.replace("_", " "),
         "Score": "" if report.score is None else f"{report.score:g}",
+        "Report": links.cell(report),
+        "Error": cell(report.error.message[:500]) if report.error else "",
         "Iterations": report.iterations,
         "Stop reason": (report.stop_reason or "").replace("_", " "),
         "Calls": calls.made,
         "Cached": calls.cached,
         "Tokens": usage.input_tokens + usage.output_tokens,
         "USD": cost_cell(report.cost_usd),
-        "Error": escaped(report.error.message[:500]) if report.error else "",
-        "Report": links.cell(report),
+        **({"Coverage": f"{found.coverage:.0%}", "Doubtful": found.doubtful} if found else {}),
     }
 
 

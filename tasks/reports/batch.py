@@ -31,15 +31,15 @@ class BatchRun:
     @classmethod
     @asynccontextmanager
     async def opened(cls, batch: CheckedBatch, settings: Settings) -> AsyncGenerator[Self]:
-        """Begin a run, and open session and store for its tasks.
+        """Begin a run, open session and store for its tasks, and write its pages at the end.
 
         Args:
-            batch: What to do.
+            batch: The checked request.
             settings: The environment.
         """
         options = batch.plan.options
         accounts = OwnAccounts(batch, settings, options)
-        frame = await Frame.begun(batch, settings, accounts)
+        frame = await Frame.begun(batch, accounts)
         finishing = Finishing(
             frame.roster,
             accounts,
@@ -48,11 +48,13 @@ class BatchRun:
             settled=frame.keep_list,
         )
         finishing.hold_back_refining()
-        async with (
-            accounts.opened(days=options.store_days, refresh=options.refresh),
-            frame.shown(accounts.session.lines),
-        ):
-            yield cls(frame, finishing)
+        with frame.heeded():
+            async with (
+                accounts.opened(days=options.store_days, refresh=options.refresh),
+                frame.shown(accounts.session.lines),
+            ):
+                yield cls(frame, finishing)
+            await frame.conclude()
 
     async def approved(
         self, refining: Sequence[PrefectFuture[Any]]
@@ -65,5 +67,5 @@ class BatchRun:
         await self._finishing.finish_all(refining)
 
     async def close(self) -> BatchResult:
-        """Write the run's pages, batch.json last, show the outcome, and return it."""
+        """Return the result, or end by the signal that came."""
         return await self._frame.close()

@@ -30,4 +30,4 @@ def draw_reports() -> str:
         Edge(3, 5),
         Edge(5, 6),
     ]
-    return svg_of(boxes, edges, "Report flow", downward=True)
+    return svg_of(boxes, edges, "Report flow")

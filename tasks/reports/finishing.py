@@ -1,7 +1,7 @@
 """Finishing: from a refined report to its result directory, topic by topic.
 
-Here: what happens to one topic after its refinement, and what an error makes of it. Not here: how
-a run begins and ends (`batch`, `shards.run`).
+Here: the steps of one topic after its refinement, and its result after an error. Not here: how a
+run begins and ends (`batch`, `shards.run`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,17 @@ from prefect.futures import PrefectFuture
 
 from prefect_llm_reports.tasks.calls.answering import ask_model, step_record
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask
-from prefect_llm_reports.tasks.contract.errors import ReportsError
+from prefect_llm_reports.tasks.contract.errors import (
+    CallsStopped,
+    HeldBack,
+    Interrupted,
+    NothingToQuote,
+    ReportsError,
+)
+from prefect_llm_reports.tasks.contract.provenance import Provenance
 from prefect_llm_reports.tasks.contract.records import OFFLINE, ErrorReport, FileEntry
 from prefect_llm_reports.tasks.contract.reports import Refined, ReportResult, Topic
+from prefect_llm_reports.tasks.pages.provenance import provenance_of
 from prefect_llm_reports.tasks.reports.accounts import OwnAccounts
 from prefect_llm_reports.tasks.reports.formatting import (
     begin_formats,
@@ -25,21 +33,31 @@ from prefect_llm_reports.tasks.reports.formatting import (
     format_as_markdown,
     made_formats,
 )
+from prefect_llm_reports.tasks.reports.grounding import grounds_for
 from prefect_llm_reports.tasks.reports.publishing import (
     Publication,
     Published,
     publish_report,
     write_report,
 )
-from prefect_llm_reports.tasks.reports.questions import summary_ask
+from prefect_llm_reports.tasks.reports.questions import draft_ask, own_summary_ask
 from prefect_llm_reports.tasks.reports.reviewing import Review
-from prefect_llm_reports.tasks.reports.roster import Roster
+from prefect_llm_reports.tasks.reports.roster import Roster, Unpublished
 from prefect_llm_reports.tasks.reports.steps import generate_summary
 from prefect_llm_reports.tasks.reports.summaries import Summaries
+from prefect_llm_reports.tasks.reports.tracing import trace_outcome
 from prefect_llm_reports.tasks.results.earlier import EarlierReports
 from prefect_llm_reports.tasks.runtime.context import run_context
 from prefect_llm_reports.tasks.runtime.memory import forget_results
 from prefect_llm_reports.tasks.runtime.runner import BackPressure, as_is, ended, forget, under_way
+from prefect_llm_reports.tasks.runtime.traces import traced_topic
+from prefect_llm_reports.tasks.text.foreign import shown
+from prefect_llm_reports.tasks.text.wrappers import unwrapped
+
+MOST_SAID = 400
+"""Characters of what is said about wrappers of a report."""
+MOST_MISSES = 100
+"""Topics in a row without a kept draft, after which a stopped run looks for no further ones."""
 
 
 class Finishing:
@@ -76,12 +94,42 @@ class Finishing:
         self._window = under_way(len(batch.topics), concurrency)
         self._under_way = BackPressure(self._window)
         self._log = get_run_logger()
+        self._misses = 0
+        self._refusal: CallsStopped | None = None
 
     def hold_back_refining(self) -> None:
         """Let the flow's task runner refine topics no faster than they are finished."""
         _, runner = run_context()
         runner.window = self._window
         runner.waits.append(self._under_way.room)
+        runner.refusals.append(self._not_begun)
+
+    async def _not_begun(self, parameters: dict[str, Any]) -> ReportsError | None:
+        """Why no task run is made for a topic: the run is stopped, and no draft of it is kept.
+
+        A task run takes milliseconds, and thousands of topics may be left. After enough topics in
+        a row without a kept draft, the store is not asked about the others.
+        """
+        stopped, topic = self._accounts.stopped, parameters["topic"]
+        if stopped is None:
+            return None
+        if not isinstance(stopped, Interrupted) and self._misses < MOST_MISSES:
+            if await self._begun(topic):
+                self._misses = 0
+                return None
+            self._misses += 1
+        if self._refusal is None:
+            self._refusal = CallsStopped(f"not asked: {stopped}")
+        return self._refusal
+
+    async def _begun(self, topic: Topic) -> bool:
+        """Whether the store has the first draft of a topic."""
+        try:
+            grounds = await grounds_for(topic)
+        except NothingToQuote:
+            return False
+        draft = draft_ask(self._roster.batch.plan, topic, grounds=grounds)
+        return await self._accounts.store.kept(draft) is not None
 
     async def reviewed(
         self, refining: Sequence[PrefectFuture[Any]]
@@ -100,12 +148,13 @@ class Finishing:
             refined = await ended(refining)
             if topic.slug in self._review.held:
                 raise self._review.held[topic.slug]
-            with self._under_way.taken():
+            with self._under_way.taken(), traced_topic(topic.slug, topic.title):
                 report, files = await self._publish(refined)
-        except Exception as error:  # whatever it is, it ends this report only
+        except Exception as error:  # any error ends this report only
             report = self._failure(topic, error)
         await self._accounts.session.budget.release(topic.slug)
         self._roster.settle(report, files)
+        trace_outcome(report, self._roster.batch.plan.options.pages_url)
         if self._settled:
             await self._settled()
         forget(refining)
@@ -116,7 +165,13 @@ class Finishing:
         if isinstance(error, ReportsError):
             if error.reach == "fatal":
                 self._accounts.stop(error)
-            status = "not_started" if error.reach == "not_started" else "failed"
+            status: Unpublished = "not_started" if error.reach == "not_started" else "failed"
+            if isinstance(error, HeldBack):
+                status = "held_back"
+            if status == "failed":
+                report = error.report()
+                step = f"{report.step}: " if report.step else ""
+                self._log.warning("%s: failed: %s%s", topic.short, step, report.message)
             return self._roster.unpublished(topic, status, error.report())
         self._log.error("%s: unexpected %s", topic.slug, type(error).__name__, exc_info=error)
         return self._roster.unpublished(topic, "failed", ErrorReport.unexpected(error))
@@ -125,14 +180,23 @@ class Finishing:
         """Summarize, format and write a report; with a kept summary no task runs for them."""
         topic, plan = refined.topic, self._review.plan
         offline = plan.model == OFFLINE
-        ask = summary_ask(plan, topic, refined.winner.text)
+        ask = own_summary_ask(plan, refined)
         formatted: tuple[Any, Any] | None = None
         summary, cached = await self._accounts.store.kept(ask), True
         if summary is None:
             summary, cached, formatted = await self._summarized(refined, ask)
         elif topic.slug not in self._review.read:
             self._accounts.ledger.reused(topic.slug)
-        formatting = begin_formats(plan.options.formats, refined, summary.text, offline=offline)
+        if removed := unwrapped(refined.winner.text).removed:
+            self._log.info(
+                "%s: left out of the published report: %s",
+                topic.slug,
+                shown("; ".join(removed), MOST_SAID),
+            )
+        provenance = self._provenance(refined, ask)
+        formatting = begin_formats(
+            plan.options.formats, refined, summary.text, offline=offline, provenance=provenance
+        )
         documents, warnings = await made_formats(topic.slug, formatting)
         self._roster.warnings.extend(warnings)
         publication = Publication(
@@ -144,6 +208,7 @@ class Finishing:
             earlier=await self._earlier.find(topic.slug),
             documents=documents,
             warnings=warnings,
+            provenance=provenance,
         )
         written: Published
         if formatted:
@@ -155,7 +220,7 @@ class Finishing:
             written = await write_report(publication, self._place)
         report = self._published(refined, written)
         if self._summaries:
-            await self._summaries.show(report, summary.text)
+            await self._summaries.show(report, summary.text, refined.text)
         return report, written.files
 
     async def _summarized(
@@ -166,16 +231,29 @@ class Finishing:
         Returns:
             The summary, whether the store had it, and the formatted Markdown and HTML.
         """
-        plan = self._review.plan
+        plan, provenance = self._review.plan, self._provenance(refined, ask)
         offline = plan.model == OFFLINE
         markdown: Any = format_as_markdown.submit(  # pyright: ignore[reportUnknownMemberType]
-            as_is(refined), offline=offline
+            as_is(refined), offline=offline, provenance=as_is(provenance)
         )
         summary, cached = await ask_model(generate_summary, ask)
         html: Any = format_as_html.submit(  # pyright: ignore[reportUnknownMemberType]
-            as_is(refined), summary.text, offline=offline, templates=plan.options.templates
+            as_is(refined),
+            summary.text,
+            offline=offline,
+            templates=plan.options.templates,
+            provenance=as_is(provenance),
         )
         return summary, cached, (markdown, html)
+
+    def _provenance(self, refined: Refined, ask: Ask) -> Provenance:
+        """Who made a report, with the model of its summary, and who let it be published."""
+        return provenance_of(
+            refined,
+            offline=self._review.plan.model == OFFLINE,
+            models=[ask.model],
+            approval=self._review.approvals.get(refined.topic.slug),
+        )
 
     def _published(self, refined: Refined, written: Published) -> ReportResult:
         topic = refined.topic
@@ -187,6 +265,7 @@ class Finishing:
             score=refined.winner.score,
             iterations=refined.iterations,
             stop_reason=refined.stop_reason,
+            evidence=refined.winner.evidence,
             directory=written.directory,
             changes=written.changes,
             calls=spent.calls,

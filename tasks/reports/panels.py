@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean, median
-from typing import Literal
 
+from prefect_llm_reports.tasks.contract.choices import PanelMerge
 from prefect_llm_reports.tasks.contract.reports import CriticOpinion, PanelCritique
-
-PanelMerge = Literal["mean", "median", "minimum", "weighted"]
 
 
 def merged_critique(

@@ -13,13 +13,12 @@ from prefect_llm_reports.tasks.reports.drawing import draw_reports
 from prefect_llm_reports.tasks.reports.throttle import SHARE
 from prefect_llm_reports.tasks.runtime.artifacts import begin_progress, move_progress, show_picture
 from prefect_llm_reports.tasks.runtime.progress import Progress
+from prefect_llm_reports.tasks.text.figures import counted
 
 PROGRESS_KEY = "report-batch-progress"
 PROGRAM_KEY = "report-batch-program"
 PACE_S = 2.0
 """Seconds between two moves of the bar, at least."""
-MOST_OF_A_TOPIC = 0.95
-"""Share of a topic that calls alone can finish; the rest is its publication."""
 
 
 class ProgressBar:
@@ -27,12 +26,10 @@ class ProgressBar:
 
     Args:
         progress: The run's progress.
-        calls_a_topic: Calls that a topic takes at most; an unfinished topic counts by its calls.
     """
 
-    def __init__(self, progress: Progress, calls_a_topic: int) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._calls_a_topic = calls_a_topic
         self._bar: UUID | None = None
 
     @asynccontextmanager
@@ -51,7 +48,7 @@ class ProgressBar:
     async def move(self) -> None:
         """Move the bar to where the batch is now."""
         if self._bar is not None:
-            await move_progress(self._bar, self._percent(), self._said())
+            await move_progress(self._bar, round(100 * self._progress.share, 1), self._said())
 
     async def _begin(self) -> None:
         _, self._bar = await asyncio.gather(
@@ -72,24 +69,11 @@ class ProgressBar:
             await self.move()
             wait = max(PACE_S, SHARE * (time.monotonic() - began))
 
-    def _percent(self) -> float:
-        progress = self._progress
-        if not progress.total:
-            return 0.0
-        done = len(progress.done)
-        answered = 0.0
-        if progress.ledger and done < progress.total:
-            finished = {item.slug for item in progress.done}
-            for slug, spent in progress.ledger.items.items():
-                if slug not in finished:
-                    share = (spent.made + spent.cached) / self._calls_a_topic
-                    answered += min(share, MOST_OF_A_TOPIC)
-        return round(100 * (done + answered) / progress.total, 1)
-
     def _said(self) -> str:
         progress = self._progress
-        said = f"{len(progress.done)} of {progress.total} topics done"
+        said = f"{len(progress.done)} of {counted(progress.total, 'topic')} done"
         if progress.ledger:
             spent = progress.ledger.total
-            said += f"; {spent.made} calls made, {spent.cached} cached; {cost_text(spent.cost_usd)}"
+            said += f"; {counted(spent.made, 'call')} made, {spent.cached} cached;"
+            said += f" {cost_text(spent.cost_usd)}"
         return said

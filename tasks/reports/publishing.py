@@ -10,13 +10,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect import task
 from prefect.runtime import flow_run
 
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
 from prefect_llm_reports.tasks.contract.calls import StepRecord
+from prefect_llm_reports.tasks.contract.provenance import Provenance
 from prefect_llm_reports.tasks.contract.records import (
     BATCH,
     MANIFEST,
@@ -25,8 +25,10 @@ from prefect_llm_reports.tasks.contract.records import (
     FileEntry,
 )
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ChangeCount, Manifest, Refined
+from prefect_llm_reports.tasks.contract.run_requests import REQUEST, KeptRequest
 from prefect_llm_reports.tasks.pages.reader import reader_page
 from prefect_llm_reports.tasks.pages.report import (
+    evidence_json,
     history_json,
     report_html,
     report_markdown,
@@ -34,6 +36,7 @@ from prefect_llm_reports.tasks.pages.report import (
 )
 from prefect_llm_reports.tasks.pages.runs import run_page
 from prefect_llm_reports.tasks.pages.topics_csv import topics_csv
+from prefect_llm_reports.tasks.reports.checking import CheckedBatch
 from prefect_llm_reports.tasks.reports.questions import Plan
 from prefect_llm_reports.tasks.results.index import publish_index
 from prefect_llm_reports.tasks.results.manifests import (
@@ -55,6 +58,7 @@ class Publication:
         earlier: The last report on the topic before this one.
         documents: Files of optional formats, by name.
         warnings: Files that could not be made.
+        provenance: Who made the report and decided on it.
     """
 
     refined: Refined
@@ -65,6 +69,7 @@ class Publication:
     earlier: Earlier | None = None
     documents: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     warnings: tuple[str, ...] = ()
+    provenance: Provenance | None = None
 
     @property
     def offline(self) -> bool:
@@ -85,7 +90,7 @@ class Publication:
         Args:
             markdown: Text of report.md.
             html: Text of report.html.
-            changes: What changed since the last report on the topic.
+            changes: Changes since the last report on the topic.
             created: When the directory is written, UTC.
             flow_run_id: The Prefect flow run.
         """
@@ -97,6 +102,7 @@ class Publication:
             "summary.txt": summary_text(self.summary).encode(),
             "history.json": history_json(refined).encode(),
             "changes.md": said.encode(),
+            **_evidence(refined),
             **self.documents,
         }
         page = reader_page(
@@ -107,6 +113,7 @@ class Publication:
             {name: len(body) for name, body in files.items()},
             offline=self.offline,
             templates=self.plan.options.templates,
+            provenance=self.provenance,
         )
         files["index.html"] = page.encode()
         manifest = Manifest(
@@ -116,11 +123,19 @@ class Publication:
             iterations=refined.iterations,
             stop_reason=refined.stop_reason,
             offline=self.offline,
-            options=chosen_options(self.plan),
+            options=self.plan.chosen,
             warnings=list(self.warnings),
+            provenance=self.provenance,
+            evidence=refined.winner.evidence,
             **shared_fields(self.steps, files, created=created, flow_run_id=flow_run_id),
         )
         return {**files, MANIFEST: pretty_json(manifest)}
+
+
+def _evidence(refined: Refined) -> dict[str, bytes]:
+    """The file of evidence, for a report that has sources."""
+    found = refined.evidence
+    return {"evidence.json": evidence_json(found).encode()} if found else {}
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,7 @@ class Published:
 
     Attributes:
         directory: Its full name.
-        changes: What changed since the last report on the topic.
+        changes: Changes since the last report on the topic.
     """
 
     directory: str
@@ -137,15 +152,7 @@ class Published:
     changes: ChangeCount
 
 
-def chosen_options(plan: Plan) -> dict[str, Any]:
-    """The plan as the manifest records it, without the options left at their defaults."""
-    return {
-        **plan.model_dump(mode="json", exclude={"options"}),
-        **plan.options.model_dump(mode="json", exclude_defaults=True),
-    }
-
-
-@task(task_run_name="{publication.refined.topic.slug} / publish", **LOCAL_STEP)
+@task(task_run_name="publish · {publication.refined.topic.short}", **LOCAL_STEP)
 async def publish_report(
     publication: Publication, place: Place, markdown: str, html: str
 ) -> Published:
@@ -166,11 +173,19 @@ async def write_report(
     """
     refined, offline = publication.refined, publication.offline
     templates = publication.plan.options.templates
-    markdown = markdown or report_markdown(refined, offline=offline)
+    provenance = publication.provenance
+    markdown = markdown or report_markdown(refined, offline=offline, provenance=provenance)
     changes = compared(publication.earlier, markdown)
     files = publication.files(
         markdown,
-        html or report_html(refined, publication.summary, offline=offline, templates=templates),
+        html
+        or report_html(
+            refined,
+            publication.summary,
+            offline=offline,
+            templates=templates,
+            provenance=provenance,
+        ),
         changes,
         created=datetime.now(UTC),
         flow_run_id=flow_run.get_id(),
@@ -183,8 +198,16 @@ async def write_report(
 
 
 def publish_topics(place: Place, result: BatchResult) -> None:
-    """Write topics.csv: what has become of each topic so far."""
+    """Write topics.csv: the state of each topic so far."""
     place.write(f"{result.run_id}/topics.csv", topics_csv(result).encode("utf-8-sig"))
+
+
+def publish_request(batch: CheckedBatch, run_id: str) -> None:
+    """Write request.json, from which the request can be run again."""
+    kept = KeptRequest(
+        topics=tuple(batch.topics), options=batch.plan.chosen, saved_endpoint=batch.saved_endpoint
+    )
+    batch.output.write(f"{run_id}/{REQUEST}", pretty_json(kept))
 
 
 def publish_run(
@@ -197,7 +220,7 @@ def publish_run(
 
     Args:
         place: Where runs are kept.
-        result: What became of the run.
+        result: The result of the run.
         published: Files of the result directories, by slug.
         templates: Folder of the user's own page templates.
     """
@@ -206,9 +229,12 @@ def publish_run(
         "index.html": run_page(result, templates).encode(),
     }
     batch = pretty_json(result)
+    request = place.read(f"{result.run_id}/{REQUEST}")
+    kept = {REQUEST: request} if request else {}
+    own = {**kept, **pages, BATCH: batch}
     listed = {
         **{f"{slug}/{entry.name}": entry for slug in published for entry in published[slug]},
-        **{name: FileEntry.of(name, body) for name, body in {**pages, BATCH: batch}.items()},
+        **{name: FileEntry.of(name, body) for name, body in own.items()},
     }
     sums = "".join(f"{entry.sha256}  {name}\n" for name, entry in sorted(listed.items()))
     for name, body in {**pages, SUMS: sums.encode(), BATCH: batch}.items():

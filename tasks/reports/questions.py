@@ -20,9 +20,10 @@ from prefect_llm_reports.tasks.calls.prompts import (
 )
 from prefect_llm_reports.tasks.contract.calls import Ask, Message
 from prefect_llm_reports.tasks.contract.errors import BudgetExhausted
+from prefect_llm_reports.tasks.contract.evidence import Grounds
 from prefect_llm_reports.tasks.contract.options import Critic, ReportOptions
 from prefect_llm_reports.tasks.contract.records import OFFLINE, Record
-from prefect_llm_reports.tasks.contract.reports import Critique, PanelCritique, Topic
+from prefect_llm_reports.tasks.contract.reports import Critique, PanelCritique, Refined, Topic
 from prefect_llm_reports.tasks.llm.answer_forms import model_form
 from prefect_llm_reports.tasks.llm.budget import OverBudget
 from prefect_llm_reports.tasks.llm.session import current_session
@@ -37,6 +38,14 @@ class Plan(Record):
     quality_threshold: float
     options: ReportOptions
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The plan as files record it, without the options left at their defaults."""
+        return {
+            **self.model_dump(mode="json", exclude={"options"}),
+            **self.options.model_dump(mode="json", exclude_defaults=True),
+        }
+
 
 CRITIQUE = model_form(Critique)
 """The form of a critique."""
@@ -48,7 +57,7 @@ BEST_DRAFT = (
 )
 
 
-def _ask(
+def report_ask(
     plan: Plan,
     topic: Topic,
     step: str,
@@ -57,33 +66,58 @@ def _ask(
     part: str = "",
     **more: Any,
 ) -> Ask:
+    """One question of a report, with the batch's options.
+
+    Args:
+        plan: The batch's models and options.
+        topic: The topic of the report.
+        step: The step that asks it; names its model.
+        iteration: The round of critique; 0: outside of the rounds.
+        messages: The prompt.
+        part: The candidate, the critic or the part, if there are several.
+        more: Further fields of the question.
+    """
     options = plan.options
-    where = [topic.slug, str(iteration) if iteration else "", step, part]
+    number = f" {iteration}" if iteration else ""
     asked: dict[str, Any] = {
         "endpoint": plan.endpoint,
         "model": options.models(plan.model)[step],
         "max_output_tokens": options.max_output_tokens,
         "temperature": options.temperature,
+        "reasoning_effort": options.reasoning_effort,
+        "extra_body": options.extra_body,
+        "round": iteration,
+        "wishes": f"{options.language}, {options.length_words} words",
         **more,
     }
     if plan.model == OFFLINE:
         asked["model"] = OFFLINE
-    label = " / ".join(filter(None, where))
+    label = f"{step}{number}{f', {part}' if part else ''} · {topic.short}"
     return Ask(step=step, label=label, item=topic.slug, messages=messages, **asked)
 
 
-def draft_ask(plan: Plan, topic: Topic, candidate: int = 1) -> Ask:
-    """Ask for a first draft; a report needs only the first of several candidates."""
+def draft_ask(
+    plan: Plan, topic: Topic, candidate: int = 1, *, grounds: Grounds | None = None
+) -> Ask:
+    """Ask for a first draft; a report needs only the first of several candidates.
+
+    Args:
+        plan: The batch's models and options.
+        topic: The topic of the report.
+        candidate: Number of the draft, 1-based.
+        grounds: The passages that it may quote; None: the topic has no sources.
+    """
     variant = "" if candidate == 1 else str(candidate)
-    return _ask(
+    return report_ask(
         plan,
         topic,
         "draft",
         0,
-        writer_prompt(topic, plan.options, variant),
+        writer_prompt(topic, plan.options, variant, grounds),
         part=f"candidate {candidate}" if plan.options.candidates > 1 else "",
         variant=variant,
         needed=candidate == 1,
+        **_with_sources(plan, "draft", grounds),
     )
 
 
@@ -97,7 +131,7 @@ def judge_ask(plan: Plan, topic: Topic, drafts: Sequence[str], turn: int) -> Ask
     )
     if topic.guidance:
         task += f"\nPoints to cover: {topic.guidance}"
-    return _ask(
+    return report_ask(
         plan,
         topic,
         "judge",
@@ -113,24 +147,33 @@ def judge_ask(plan: Plan, topic: Topic, drafts: Sequence[str], turn: int) -> Ask
 
 
 def critique_ask(
-    plan: Plan, topic: Topic, iteration: int, draft: str, critic: Critic | None = None
+    plan: Plan,
+    topic: Topic,
+    iteration: int,
+    draft: str,
+    critic: Critic | None = None,
+    *,
+    part_first: bool = False,
+    grounds: Grounds | None = None,
 ) -> Ask:
     """Ask for a critique of a draft; a report needs only the first one.
 
     Args:
         plan: The batch's models and options.
-        topic: What the report is about.
+        topic: The topic of the report.
         iteration: The round of critique, 1-based.
         draft: The text to judge.
         critic: The member of the panel to ask; None: the only critic.
+        part_first: As version 0.1 asked: the critic's part stands before the draft.
+        grounds: The passages that the draft was written from; None: the topic has no sources.
     """
     asked: dict[str, Any] = {"model": critic.model} if critic and critic.model else {}
-    return _ask(
+    return report_ask(
         plan,
         topic,
         "critique",
         iteration,
-        critic_prompt(topic, plan.options, draft, critic),
+        critic_prompt(topic, plan.options, draft, critic, part_first=part_first, grounds=grounds),
         part=critic.name if critic else "",
         **asked,
         output_name="critique",
@@ -138,6 +181,10 @@ def critique_ask(
         bounded_schema=CRITIQUE.bounded,
         accept=CRITIQUE.accept,
         needed=iteration == 1,
+        **{
+            **_with_sources(plan, "critique", grounds),
+            "shares_prefix": len(plan.options.critics) > 1 or grounds is not None,
+        },
     )
 
 
@@ -148,40 +195,89 @@ def revise_ask(
     draft: str,
     critique: Critique | PanelCritique,
     setbacks: Sequence[Critique | PanelCritique],
+    *,
+    findings: Sequence[str] = (),
+    grounds: Grounds | None = None,
 ) -> Ask:
     """Ask for a revision of a draft by its critique.
 
     Args:
         plan: The batch's models and options.
-        topic: What the report is about.
+        topic: The topic of the report.
         iteration: The round of critique, 1-based.
         draft: The best draft so far.
         critique: Its critique.
         setbacks: Critiques of later drafts that scored lower.
+        findings: What checking found in the draft, the worst first.
+        grounds: The passages that it may quote; None: the topic has no sources.
     """
     against = "\n".join(c.model_dump_json(include={"improvements", "summary"}) for c in setbacks)
     judged = critique.model_dump_json(indent=1, include=set(Critique.model_fields))
-    return _ask(
+    return report_ask(
         plan,
         topic,
         "revise",
         iteration,
-        reviser_prompt(topic, plan.options, draft, judged, against),
+        reviser_prompt(
+            topic,
+            plan.options,
+            draft,
+            judged,
+            against,
+            findings="\n".join(f"- {one}" for one in findings),
+            grounds=grounds,
+        ),
         needed=False,
+        **_with_sources(plan, "revise", grounds),
     )
 
 
-def summary_ask(plan: Plan, topic: Topic, report: str) -> Ask:
-    """Ask for the executive summary of the finished report."""
-    return _ask(plan, topic, "summary", 0, summarizer_prompt(topic, plan.options, report))
+def summary_ask(plan: Plan, topic: Topic, report: str, *, grounded: bool = False) -> Ask:
+    """Ask for the executive summary of the finished report.
+
+    Args:
+        plan: The batch's models and options.
+        topic: The topic of the report.
+        report: The text that is published.
+        grounded: The report has sources; notes that failed a check say so.
+    """
+    prompt = summarizer_prompt(topic, plan.options, report, grounded=grounded)
+    return report_ask(plan, topic, "summary", 0, prompt)
+
+
+def own_summary_ask(plan: Plan, refined: Refined) -> Ask:
+    """Ask for the executive summary of a refined report."""
+    return summary_ask(plan, refined.topic, refined.text, grounded=refined.evidence is not None)
+
+
+def _with_sources(plan: Plan, step: str, grounds: Grounds | None) -> dict[str, Any]:
+    """What a question with passages has besides: they begin alike, whatever the step.
+
+    Estimates tell the steps apart by their wishes, since the instructions are the same.
+    """
+    if grounds is None:
+        return {}
+    wishes = f"{plan.options.language}, {plan.options.length_words} words, {step} with sources"
+    return {"shares_prefix": True, "wishes": wishes}
 
 
 BYTES_A_WORD = 12
 """Bytes of a word in a draft that is not written yet: an estimate on the safe side."""
 
 
-async def set_aside(plan: Plan, topic: Topic) -> None:
-    """Set money aside for the calls that a report needs.
+def needed_asks(plan: Plan, topic: Topic, grounds: Grounds | None = None) -> list[Ask]:
+    """The questions that a report cannot be published without, about a draft on the safe side."""
+    text = "x" * (BYTES_A_WORD * plan.options.length_words)
+    asks = [
+        draft_ask(plan, topic, grounds=grounds),
+        summary_ask(plan, topic, text, grounded=grounds is not None),
+    ]
+    critics = plan.options.critics or (None,)
+    return asks + [critique_ask(plan, topic, 1, text, c, grounds=grounds) for c in critics]
+
+
+async def set_aside(plan: Plan, topic: Topic, grounds: Grounds | None = None) -> None:
+    """Set aside money for the calls that a report needs.
 
     Raises:
         BudgetExhausted: Too little is left; no call is made for this report.
@@ -189,9 +285,7 @@ async def set_aside(plan: Plan, topic: Topic) -> None:
     session = current_session()
     if session.budget.limit is None:
         return
-    text = "x" * (BYTES_A_WORD * plan.options.length_words)
-    asks = [draft_ask(plan, topic), summary_ask(plan, topic, text)]
-    asks += [critique_ask(plan, topic, 1, text, c) for c in plan.options.critics or (None,)]
+    asks = needed_asks(plan, topic, grounds)
     amount, least = (
         sum((session.usual_usd(ask, share) or Decimal(0) for ask in asks), Decimal(0))
         for share in (Decimal(1), Decimal("0.5"))

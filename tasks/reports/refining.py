@@ -5,7 +5,6 @@ Not here: the questions themselves (`questions`), how they are answered (`calls.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +12,21 @@ from dataclasses import dataclass, field
 from prefect import task
 from prefect.transactions import CommitMode, atransaction
 
+from prefect_llm_reports.tasks.answers.store import current_store
 from prefect_llm_reports.tasks.calls.answering import (
     Answerer,
     NotKept,
     ask_model,
+    connected,
     read_store,
-    step_record,
 )
 from prefect_llm_reports.tasks.calls.judging import Comparison, judge_candidates
-from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP, LLMStep
-from prefect_llm_reports.tasks.contract.calls import Ask, Ranking, StepRecord
+from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
+from prefect_llm_reports.tasks.contract.calls import Ask, Ranking
 from prefect_llm_reports.tasks.contract.errors import BudgetExhausted, CallsStopped, ReportsError
+from prefect_llm_reports.tasks.contract.evidence import Grounds
 from prefect_llm_reports.tasks.contract.options import Critic
+from prefect_llm_reports.tasks.contract.provenance import Remark
 from prefect_llm_reports.tasks.contract.reports import (
     Candidate,
     CriticOpinion,
@@ -36,6 +38,9 @@ from prefect_llm_reports.tasks.contract.reports import (
     Topic,
 )
 from prefect_llm_reports.tasks.llm.session import current_session
+from prefect_llm_reports.tasks.reports.asking import Asking, Call
+from prefect_llm_reports.tasks.reports.evidence import evidence_of, marked_text
+from prefect_llm_reports.tasks.reports.grounding import Grounding, grounds_for
 from prefect_llm_reports.tasks.reports.panels import merged_critique
 from prefect_llm_reports.tasks.reports.questions import (
     Plan,
@@ -50,72 +55,36 @@ from prefect_llm_reports.tasks.reports.steps import (
     generate_initial_draft,
     revise_content,
 )
+from prefect_llm_reports.tasks.reports.support import Pair, judge_support
+from prefect_llm_reports.tasks.runtime.traces import traced_topic
+from prefect_llm_reports.tasks.text.language import language_of
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Call:
-    """One question, the task that asks it, and its place in the report."""
-
-    step: LLMStep
-    ask: Ask
-    iteration: int = 0
-    part: str = ""
-
-
 @dataclass
-class _Work:
+class _Work(Asking):
     """A topic's drafts and answered calls so far."""
 
-    plan: Plan
-    topic: Topic
-    answerer: Answerer
+    plan: Plan = field(kw_only=True)
+    topic: Topic = field(kw_only=True)
+    grounding: Grounding | None = None
     drafts: list[Draft] = field(default_factory=list[Draft])
-    steps: list[StepRecord] = field(default_factory=list[StepRecord])
     candidates: tuple[Candidate, ...] = ()
-    created: int = 0
+    remarks: tuple[Remark, ...] = ()
+    first: int = 1
+    """Number of the first draft that may win: the one that deals with the reviewer's comment."""
 
-    async def answer(self, step: LLMStep, ask: Ask, iteration: int) -> str:
-        """The answer to one question."""
-        (text,) = await self.answers([_Call(step, ask, iteration)])
-        if isinstance(text, ReportsError):
-            raise text
-        return text
-
-    async def answers(self, calls: Sequence[_Call]) -> list[str | ReportsError]:
-        """Ask questions at the same time.
-
-        Returns:
-            An answer or an error for each question, in order.
-
-        Raises:
-            NotKept: The answerer reads the store, and an answer is not there.
-            ReportsError: The batch cannot go on.
-        """
-        found = await asyncio.gather(
-            *(self.answerer(call.step, call.ask) for call in calls), return_exceptions=True
-        )
-        texts: list[str | ReportsError] = []
-        for call, outcome in zip(calls, found, strict=True):
-            if isinstance(outcome, ReportsError) and outcome.reach != "fatal":
-                texts.append(outcome)
-            elif isinstance(outcome, BaseException):
-                raise outcome
-            else:
-                answer, cached = outcome
-                record = step_record(
-                    call.ask, answer, call.iteration, cached=cached, part=call.part
-                )
-                self.steps.append(record)
-                self.created = max(self.created, answer.created)
-                texts.append(answer.text)
-        return texts
+    @property
+    def grounds(self) -> Grounds | None:
+        """The passages that prompts show; None: the topic has no sources."""
+        return self.grounding.grounds if self.grounding else None
 
     @property
     def best(self) -> Draft:
         """The best-scored draft; of equal drafts the latest, which answers more criticism."""
         scored = [d for d in self.drafts if d.score is not None]
+        scored = [d for d in scored if d.number >= self.first] or scored
         return max(scored, key=lambda d: (d.score or 0, d.number))
 
     def add(self, text: str, parent: int | None) -> Draft:
@@ -127,10 +96,10 @@ class _Work:
         """The first draft; of several candidates the one that a judge prefers."""
         plan, topic, count = self.plan, self.topic, self.plan.options.candidates
         numbers = range(1, count + 1)
-        asks = [draft_ask(plan, topic, number) for number in numbers]
+        asks = [draft_ask(plan, topic, number, grounds=self.grounds) for number in numbers]
         found = await self.answers(
             [
-                _Call(generate_initial_draft, ask, part=f"candidate {n}" if count > 1 else "")
+                Call(generate_initial_draft, ask, part=f"candidate {n}" if count > 1 else "")
                 for n, ask in zip(numbers, asks, strict=True)
             ]
         )
@@ -161,7 +130,7 @@ class _Work:
             return []
         comparison = Comparison({str(number): text for number, text in drafts.items()})
         calls = [
-            _Call(
+            Call(
                 judge_candidates,
                 judge_ask(self.plan, self.topic, reading, turn),
                 part=f"order {turn}",
@@ -180,28 +149,65 @@ class _Work:
         return comparison.ranking([said for said in verdicts if isinstance(said, str)])
 
     async def judge(self, iteration: int) -> Draft:
-        """Have the latest draft scored, by the critic or by the panel."""
+        """Have the latest draft checked and scored, by the critic or by the panel.
+
+        With sources, the judge of support reads it at the same time as the critics.
+        """
         plan, topic, latest = self.plan, self.topic, self.drafts[-1]
-        panel = plan.options.critics
+        panel, grounding = plan.options.critics, self.grounding
+        asked: list[tuple[Ask, list[Pair]]] = []
+        if grounding:
+            grounding.check(latest)
+            asked = await grounding.support_asks(latest, iteration)
+        beside = [Call(judge_support, ask, iteration, "support") for ask, _ in asked]
+        made = len(self.steps)
         if panel:
-            critique = await self._panel(iteration, panel, latest.text)
+            critique, opinions = await self._panel(iteration, panel, latest.text, beside)
         else:
-            ask = critique_ask(plan, topic, iteration, latest.text)
-            said = await self.answer(critique_content, ask, iteration)
+            ask = critique_ask(plan, topic, iteration, latest.text, grounds=self.grounds)
+            call = Call(critique_content, ask, iteration)
+            said, *opinions = await self.answers([call, *beside])
+            if isinstance(said, ReportsError):
+                raise said
             critique = Critique.model_validate_json(said)
         judged = latest.model_copy(update={"critique": critique, "score": float(critique.score)})
+        if grounding:
+            for (_, pairs), opinion in zip(asked, opinions, strict=True):
+                if isinstance(opinion, ReportsError):
+                    logger.warning("%s: support was not judged: %s", topic.slug, opinion)
+                else:
+                    grounding.learn(pairs, opinion)
+            if any(s.step == "support" and not s.cached for s in self.steps[made:]):
+                await grounding.keep()
+            judged = grounding.capped(judged)
         self.drafts[-1] = judged
         return judged
 
-    async def _panel(self, iteration: int, panel: Sequence[Critic], text: str) -> PanelCritique:
-        """Have every critic judge a draft at the same time; leave out critics that fail."""
-        asks = [critique_ask(self.plan, self.topic, iteration, text, critic) for critic in panel]
-        said = await self.answers(
-            [
-                _Call(critique_content, ask, iteration, critic.name)
-                for ask, critic in zip(asks, panel, strict=True)
-            ]
-        )
+    async def _panel(
+        self, iteration: int, panel: Sequence[Critic], text: str, beside: Sequence[Call]
+    ) -> tuple[PanelCritique, list[str | ReportsError]]:
+        """Have every critic judge a draft, the first before the others; leave out those that fail.
+
+        The first has the endpoint keep their common beginning, which the others then cost less.
+
+        Args:
+            iteration: The round of critique.
+            panel: The critics.
+            text: The draft.
+            beside: Further questions about it, asked at the same time as the other critics.
+
+        Returns:
+            Their critiques merged, and the answers to the further questions.
+        """
+        asks = [await self._critique_ask(iteration, text, critic) for critic in panel]
+        calls = [
+            Call(critique_content, ask, iteration, critic.name)
+            for ask, critic in zip(asks, panel, strict=True)
+        ]
+        said = await self.answers(calls[:1])
+        rest = await self.answers([*calls[1:], *beside])
+        others = rest[len(panel) - 1 :]
+        said += rest[: len(panel) - 1]
         opinions: list[CriticOpinion] = []
         missing: list[str] = []
         for critic, answer in zip(panel, said, strict=True):
@@ -219,9 +225,23 @@ class _Work:
             )
         if not opinions:
             raise next(answer for answer in said if isinstance(answer, ReportsError))
-        return merged_critique(opinions, self.plan.options.critics_merge, missing)
+        return merged_critique(opinions, self.plan.options.critics_merge, missing), others
+
+    async def _critique_ask(self, iteration: int, text: str, critic: Critic) -> Ask:
+        """The question to a critic of a panel; as version 0.1 put it, where that was answered."""
+        now = critique_ask(self.plan, self.topic, iteration, text, critic, grounds=self.grounds)
+        if self.grounding:
+            return now
+        before = critique_ask(self.plan, self.topic, iteration, text, critic, part_first=True)
+        try:
+            kept = await current_store().kept(before)
+        except LookupError:  # there is no store here
+            kept = None
+        return before if kept else now
 
     def refined(self, iterations: int, reason: StopReason) -> Refined:
+        """The report as it stands, with the evidence for its best draft."""
+        grounding = self.grounding
         return Refined(
             topic=self.topic,
             drafts=tuple(d for d in self.drafts if d.score is not None),
@@ -231,10 +251,16 @@ class _Work:
             created=self.created,
             steps=tuple(self.steps),
             candidates=self.candidates,
+            remarks=self.remarks,
+            language=language_of(self.plan.options.language, self.best.text).tag,
+            evidence=evidence_of(grounding, self.best) if grounding else None,
+            marked=marked_text(grounding, self.best) if grounding else "",
         )
 
 
-async def refine(plan: Plan, topic: Topic, answerer: Answerer) -> Refined:
+async def refine(
+    plan: Plan, topic: Topic, answerer: Answerer, remarks: tuple[Remark, ...] = ()
+) -> Refined:
     """Draft, then critique and revise until the score reaches the threshold or rounds run out.
 
     Only a scored draft can win. A revision begins from the best draft so far. When the budget
@@ -242,10 +268,16 @@ async def refine(plan: Plan, topic: Topic, answerer: Answerer) -> Refined:
 
     Args:
         plan: The batch's rounds, threshold, models and options.
-        topic: What the report is about.
+        topic: The topic of the report.
         answerer: How questions are answered.
+        remarks: Comments of a reviewer. The revision after each deals with it first, whatever
+            score, rounds or plateau say, and drafts before that revision cannot win.
     """
-    work = _Work(plan, topic, answerer)
+    grounding = await Grounding.begun(plan, topic)
+    work = _Work(answerer, plan=plan, topic=topic, grounding=grounding, remarks=remarks)
+    asked = {remark.iteration: remark for remark in remarks}
+    last = max(asked, default=0)
+    rounds = max(plan.max_iterations, last + 1) if asked else plan.max_iterations
     work.add(await work.first_draft(), None)
     iteration = 0
     try:
@@ -253,38 +285,71 @@ async def refine(plan: Plan, topic: Topic, answerer: Answerer) -> Refined:
             latest = await work.judge(iteration + 1)
             iteration += 1
             logger.info("%s: iteration %d scored %g", topic.slug, iteration, latest.score)
-            if (latest.score or 0) >= plan.quality_threshold:
-                return work.refined(iteration, "accepted")
-            if iteration == plan.max_iterations:
-                return work.refined(iteration, "iterations_exhausted")
-            if plan.options.plateau and _stalled(work.drafts, plan.options.plateau):
-                return work.refined(iteration, "plateau")
-            best = work.best
+            if iteration > last and (reason := _end(work, latest, iteration, rounds)):
+                return work.refined(iteration, reason)
+            best, remark = work.best, asked.get(iteration)
             setbacks = [d.critique for d in work.drafts[best.number :] if d.critique]
             assert best.critique is not None
-            ask = revise_ask(plan, topic, iteration, best.text, best.critique, setbacks)
+            findings: list[str] = []
+            if grounding:
+                await grounding.widen(best)
+                findings = grounding.findings(best)
+            ask = revise_ask(
+                plan,
+                topic,
+                iteration,
+                best.text,
+                _with_remark(best.critique, remark),
+                setbacks,
+                findings=findings,
+                grounds=work.grounds,
+            )
             text = await work.answer(revise_content, ask, iteration)
-            work.add(text, best.number)
+            draft = work.add(text, best.number)
+            work.first = draft.number if remark else work.first
     except BudgetExhausted:
         if iteration == 0:
             raise
         return work.refined(iteration, "budget_exhausted")
 
 
-def _stalled(drafts: list[Draft], rounds: int) -> bool:
+def _end(work: _Work, latest: Draft, iteration: int, rounds: int) -> StopReason | None:
+    """Why a report is not revised further; None: it is."""
+    plan = work.plan
+    if (latest.score or 0) >= plan.quality_threshold:
+        return "accepted"
+    if iteration == rounds:
+        return "iterations_exhausted"
+    scores = [draft.score or 0 for draft in work.drafts if draft.number >= work.first]
+    if plan.options.plateau and stalled(scores, plan.options.plateau):
+        return "plateau"
+    return None
+
+
+def _with_remark(
+    critique: Critique | PanelCritique, remark: Remark | None
+) -> Critique | PanelCritique:
+    """A critique with a reviewer's comment as its first point."""
+    if remark is None:
+        return critique
+    wish = f"The person who reviews this report asks: {remark.comment}"
+    return critique.model_copy(update={"improvements": [wish, *critique.improvements]})
+
+
+def stalled(scores: Sequence[float], rounds: int) -> bool:
     """Whether the last rounds did not raise the best score."""
-    scores = [d.score or 0 for d in drafts]
     return len(scores) > rounds and max(scores[-rounds:]) <= max(scores[:-rounds])
 
 
-@task(task_run_name="{topic.slug}", **LOCAL_STEP)
-async def refine_report(topic: Topic, plan: Plan) -> Refined:
+@task(task_run_name="report · {topic.short}", **LOCAL_STEP)
+async def refine_report(topic: Topic, plan: Plan, remarks: tuple[Remark, ...] = ()) -> Refined:
     """Refine one topic's report; read the answers that are kept, and ask for the others."""
     try:
-        refined = await refine(plan, topic, read_store)
+        refined = await refine(plan, topic, read_store, remarks)
     except NotKept:
-        await set_aside(plan, topic)
-        async with atransaction(commit_mode=CommitMode.EAGER):
-            return await refine(plan, topic, ask_model)
+        await set_aside(plan, topic, await grounds_for(topic))
+        with traced_topic(topic.slug, topic.title), connected():
+            async with atransaction(commit_mode=CommitMode.EAGER):
+                return await refine(plan, topic, ask_model, remarks)
     current_session().ledger.reused(topic.slug, len(refined.steps))
     return refined

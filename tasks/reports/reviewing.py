@@ -1,6 +1,6 @@
 """A person's review of a batch: reports held between refining and publishing.
 
-Here: what a decision means for the run. Not here: how a person is asked (`approval`).
+Here: the effect of a decision on the run. Not here: asking a person (`approval`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,25 @@ from prefect.futures import PrefectFuture
 
 from prefect_llm_reports.tasks.calls.answering import ask_model
 from prefect_llm_reports.tasks.contract.errors import HeldBack
+from prefect_llm_reports.tasks.contract.provenance import Approval, Remark
 from prefect_llm_reports.tasks.contract.reports import Refined, Topic
 from prefect_llm_reports.tasks.reports.accounts import OwnAccounts
-from prefect_llm_reports.tasks.reports.approval import ask_person, held_back
-from prefect_llm_reports.tasks.reports.questions import Plan, summary_ask
+from prefect_llm_reports.tasks.reports.approval import (
+    REVIEW_KEY,
+    Decision,
+    approvals,
+    ask_person,
+    comments_by_slug,
+    held_back,
+    show_decision,
+)
+from prefect_llm_reports.tasks.reports.questions import Plan, own_summary_ask
 from prefect_llm_reports.tasks.reports.refining import refine_report
 from prefect_llm_reports.tasks.reports.steps import generate_summary
 from prefect_llm_reports.tasks.runtime.context import of_a_deployment
 from prefect_llm_reports.tasks.runtime.runner import as_is, ended
+from prefect_llm_reports.tasks.text.figures import counted
+from prefect_llm_reports.tasks.text.markdown import one_line
 
 
 class Review:
@@ -37,12 +48,15 @@ class Review:
         plan: The plan, with the threshold and rounds of the last decision.
         held: Why a report is not published, by slug.
         read: Slugs of the reports whose summaries were made, and counted, for the review.
+        approvals: The decision on each report that a person let be published, by slug.
     """
 
     def __init__(self, topics: Sequence[Topic], plan: Plan, accounts: OwnAccounts) -> None:
         self.plan = plan
         self.held: dict[str, Exception] = {}
         self.read: set[str] = set()
+        self.approvals: dict[str, Approval] = {}
+        self._remarks: dict[str, tuple[Remark, ...]] = {}
         self._topics = topics
         self._accounts = accounts
         self._log = get_run_logger()
@@ -67,8 +81,12 @@ class Review:
                 self.held |= {r.topic.slug: HeldBack(said) for r, _ in finished}
             if not finished or self._accounts.stopped:
                 break
-            self._log.info("%d finished reports wait for a decision", len(finished))
-            decision = await ask_person(
+            self._log.info(
+                "%s for a decision: read the artifact %s, then press Resume in the UI",
+                f"{counted(len(finished), 'finished report')} wait",
+                REVIEW_KEY,
+            )
+            decision, decided = await ask_person(
                 finished,
                 turn=turn,
                 quality_threshold=self.plan.quality_threshold,
@@ -77,14 +95,33 @@ class Review:
                 deployed=of_a_deployment(),
             )
             self._log.info("decided: %s", decision.decision)
+            held = {} if decision.decision == "refine" else held_back(decision, finished)
+            await show_decision(decision, finished, held)
             if decision.decision != "refine":
-                self.held |= held_back(decision, finished)
+                self.held |= held
+                self.approvals = approvals(decision, finished, held, decided)
                 break
+            self._note(decision, finished)
             self.plan = self.plan.model_copy(
                 update=decision.model_dump(include={"quality_threshold", "max_iterations"})
             )
-            refining = refine_report.map(self._topics, unmapped(as_is(self.plan)))
+            remarks = [self._remarks.get(topic.slug, ()) for topic in self._topics]
+            refining = refine_report.map(self._topics, unmapped(as_is(self.plan)), remarks)
         return refining
+
+    def _note(self, decision: Decision, finished: Sequence[tuple[Refined, str]]) -> None:
+        """Keep the comments of a decision for the next revision of each report."""
+        comments = comments_by_slug(decision, finished)
+        for refined, _ in finished:
+            slug = refined.topic.slug
+            if comment := comments.get(slug):
+                remark = Remark(
+                    iteration=refined.iterations,
+                    draft=refined.best,
+                    comment=comment,
+                    reviewer=one_line(decision.reviewer),
+                )
+                self._remarks[slug] = (*self._remarks.get(slug, ()), remark)
 
     async def _finished(
         self, topic: Topic, refining: PrefectFuture[Any]
@@ -92,7 +129,7 @@ class Review:
         """A refined report with its summary; None: it failed, and `held` says why."""
         try:
             refined: Refined = await ended(refining)
-            ask = summary_ask(self.plan, topic, refined.winner.text)
+            ask = own_summary_ask(self.plan, refined)
             summary, _ = await ask_model(generate_summary, ask)
         except Exception as error:
             self.held[topic.slug] = error

@@ -1,4 +1,4 @@
-"""The roster of a run: what has become of each topic, and of the whole."""
+"""The roster of a run: the state of each topic, and the result of the run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ from prefect_llm_reports.tasks.reports.accounts import Accounts
 from prefect_llm_reports.tasks.reports.checking import CheckedBatch
 from prefect_llm_reports.tasks.runtime.progress import Progress
 
+Unpublished = Literal["failed", "held_back", "not_started"]
+DONE = ("published", "held_back")
+"""Statuses of topics with which everything is done that was to be done."""
+
 
 class Roster:
-    """What has become of each topic of a run so far.
+    """The state of each topic of a run so far.
 
     Args:
         batch: The topics, in input order.
         run_id: The run's directory.
-        accounts: What the run uses and pays.
+        accounts: The run's calls, tokens and costs.
         progress: Learns of each topic that is settled.
 
     Attributes:
         results: Results by slug; a topic that is not settled has none.
         files: Files of the published reports, by slug.
         warnings: Warnings about this run, beside those of the batch and of the accounts.
+        unwritten: The run's own pages could not be written.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Roster:
         self.results: dict[str, ReportResult] = {}
         self.files: dict[str, tuple[FileEntry, ...]] = {}
         self.warnings: list[str] = []
+        self.unwritten = False
         self._accounts = accounts
         self._progress = progress
         self._started = datetime.now(UTC)
@@ -54,7 +60,7 @@ class Roster:
         self._progress.add(report)
 
     def unpublished(
-        self, topic: Topic, status: Literal["failed", "not_started"], error: ErrorReport | None
+        self, topic: Topic, status: Unpublished, error: ErrorReport | None
     ) -> ReportResult:
         """Make the result of a topic without a report."""
         spent = self._accounts.ledger.items[topic.slug]
@@ -76,11 +82,12 @@ class Roster:
             self.results.get(topic.slug) or self.unpublished(topic, "not_started", None)
             for topic in batch.topics
         ]
-        if stopped or any(report.status == "not_started" for report in reports):
+        if not self.unwritten and all(report.status in DONE for report in reports):
+            status, stopped = "complete", None  # every topic was settled before the run was stopped
+        elif stopped or any(report.status == "not_started" for report in reports):
             status = "stopped"
         else:
-            failed = any(report.status == "failed" for report in reports)
-            status = "partial" if failed else "complete"
+            status = "partial"
         return BatchResult(
             run_id=self.run_id,
             status=status,
@@ -94,5 +101,6 @@ class Roster:
             reports=reports,
             error=stopped.report() if stopped else None,
             pacing=accounts.pacing(),
+            options=batch.plan.chosen,
             warnings=[*batch.warnings, *self.warnings, *accounts.warnings],
         )

@@ -1,10 +1,11 @@
-"""Executive summaries in the Prefect UI: one artifact a report, or one for all of a large batch."""
+"""Reports in the Prefect UI: an artifact for each, or one with the summaries of a large batch."""
 
 from __future__ import annotations
 
 from prefect_llm_reports.tasks.contract.reports import BatchResult, ReportResult
 from prefect_llm_reports.tasks.reports.artifacts import Links
-from prefect_llm_reports.tasks.runtime.artifacts import show_markdown
+from prefect_llm_reports.tasks.runtime.artifacts import MOST_SHOWN, show_markdown
+from prefect_llm_reports.tasks.text.cleaning import clean_markdown
 from prefect_llm_reports.tasks.text.markdown import escaped
 
 SUMMARIES_KEY = "report-batch-summaries"
@@ -33,19 +34,26 @@ class Summaries:
         """Whether no further summary is shown."""
         return len(self._together) == MOST_SUMMARIES
 
-    async def show(self, report: ReportResult, summary: str) -> None:
-        """Show a report's summary; the last version of its artifact has an unchanged one."""
+    async def show(self, report: ReportResult, summary: str, text: str) -> None:
+        """Show a report; the last version of its artifact has an unchanged one.
+
+        Args:
+            report: The report's result.
+            summary: Its executive summary.
+            text: The whole report; batches of many topics show summaries only.
+        """
         if self.full:
             return
         score = "no score" if report.score is None else f"score {report.score:g}"
         paragraphs = [escaped(part) for part in summary.split("\n\n")]
         heading = f"# {escaped(report.topic)}"
-        text = "\n\n".join([heading, f"{score} · {self._links.report(report)}", *paragraphs])
+        parts = [heading, f"{score} · {self._links.report(report)}", *paragraphs]
         if self._topics > MOST_ALONE:
-            self._together[report.slug] = text
+            self._together[report.slug] = "\n\n".join(parts)
         elif report.changes is None or report.changes.state != "unchanged":
-            about = f"Executive summary: {escaped(report.topic[:200])}"
-            await show_markdown(f"report-{report.slug}", text, about)
+            parts += ["---", clean_markdown(text[:MOST_SHOWN], title=report.topic)]
+            about = f"Report with its summary: {escaped(report.topic[:200])}"
+            await show_markdown(f"report-{report.slug}", "\n\n".join(parts), about)
 
     async def show_together(self, result: BatchResult) -> None:
         """Show the summaries of a large batch in one artifact, in input order."""

@@ -31,7 +31,7 @@ class Throttle:
 
     @contextmanager
     def measured(self) -> Generator[None]:
-        """Do the work; what fails is due again at once."""
+        """Do the work; after a failure it is due again at once."""
         began = time.monotonic()
         self._next = math.inf
         try:

@@ -1,7 +1,7 @@
 """Checks of single files: is it there, unaltered, readable, and does a list name it?
 
-Here: one file or one name at a time, and the counts of what was read. Not here: what a run or a
-result directory consists of (`results.verifying`).
+Here: one file or one name at a time, and counts of the files read. Not here: the parts of a run or
+of a result directory (`results.verifying`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
+from prefect_llm_reports.tasks.contract.errors import StorageError
 from prefect_llm_reports.tasks.contract.records import SHARDS, Record
-from prefect_llm_reports.tasks.storage.places import Place
+from prefect_llm_reports.tasks.storage.places import LocalPlace, Place
+from prefect_llm_reports.tasks.text.foreign import shown
 
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}\.partial\Z")
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.old\Z")
@@ -25,7 +28,7 @@ Kind = Literal["missing", "altered", "extra", "unfinished"]
 
 
 class Finding(Record):
-    """One difference between what was published and what is there."""
+    """One difference between the published files and the files there are."""
 
     kind: Kind
     path: str
@@ -47,14 +50,40 @@ class Files:
         self.count = self.bytes = 0
         self._place = place
         self._counting = threading.Lock()
+        self._root = Path(place.where).resolve() if isinstance(place, LocalPlace) else None
 
     def finding(self, kind: Kind, path: str, detail: str) -> Finding:
         """Make a finding about a path within the place."""
         return Finding(kind=kind, path=self._place.path(path), detail=detail)
 
-    def names(self, folder: str) -> set[str]:
-        """All names in a folder, hidden ones included."""
-        return set(self._place.names(folder.rstrip("/"), hidden=True))
+    def names(self, folder: str, *, hidden: bool = True) -> set[str]:
+        """All names in a folder; none where the folder is not inside the place."""
+        if not self.inside(folder):
+            return set()
+        return set(self._place.names(folder.rstrip("/"), hidden=hidden))
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None where there is no such file inside the place."""
+        return self._place.read(path) if self.inside(path) else None
+
+    def inside(self, path: str) -> bool:
+        """Whether a path stays inside the place, after all links in it are followed.
+
+        Args:
+            path: A file or folder, relative to the place; a slash at its end is allowed.
+        """
+        parts = path.rstrip("/").split("/")
+        if path and (path.startswith("/") or not all(parts)):
+            return False
+        if any(part in (".", "..") or "\0" in part for part in parts):
+            return False
+        if self._root is None:
+            return True
+        try:
+            found = (self._root / path).resolve()
+        except (OSError, RuntimeError, ValueError):
+            return False
+        return found.is_relative_to(self._root)
 
     def check(
         self, path: str, size: int | None, sha256: str | None, listed_in: str
@@ -67,7 +96,14 @@ class Files:
             sha256: Its checksum by the list; None: the list does not name it.
             listed_in: Name of the list.
         """
-        body = self._place.read(path)
+        if not self.inside(path):
+            yield self.finding("altered", path, "leads out of the folder and was not read")
+            return
+        try:
+            body = self._place.read(path)
+        except StorageError as error:
+            yield self.finding("altered", path, str(error))
+            return
         if body is None:
             detail = f"{listed_in} lists it" if sha256 else "not there"
             yield self.finding("missing", path, detail)
@@ -90,28 +126,28 @@ class Files:
     ) -> tuple[RecordType | None, Sequence[Finding]]:
         """Read a record; None with a finding if the file does not hold one."""
         try:
-            return kind.model_validate_json(self._place.read(path) or b""), ()
+            return kind.model_validate_json(self.read(path) or b""), ()
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             at = ".".join(str(part) for part in first["loc"])
-            detail = f"not readable: {at + ': ' if at else ''}{first['msg']}"
+            detail = shown(f"not readable: {at + ': ' if at else ''}{first['msg']}")
             return None, (self.finding("altered", path, detail),)
 
     def checksums(self, path: str) -> tuple[dict[str, str], Sequence[Finding]]:
         """Read a list of checksums, by file name; with a finding if it is missing or damaged."""
-        body = self._place.read(path)
+        body = self.read(path)
         if body is None:
             return {}, (self.finding("missing", path, "the run's checksums are not there"),)
         found: dict[str, str] = {}
         for number, line in enumerate(body.decode(errors="replace").splitlines(), 1):
             parts = _LINE.fullmatch(line)
             if parts is None:
-                return found, (self.finding("altered", path, f"line {number} is no checksum"),)
+                return found, (self.finding("altered", path, f"line {number} is not a checksum"),)
             found[parts[2]] = parts[1]
         return found, ()
 
     def unlisted(self, path: str) -> Finding:
-        """Say what a file or folder is that no list names."""
+        """Explain a file or folder that no list names."""
         name = path.rpartition("/")[2]
         if _PARTIAL.match(name):
             detail = "a killed run left it, or a run writes it now; a later run removes it"

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections import Counter
+from contextlib import suppress
 from typing import Any, cast
 
 from prefect_llm_reports.tasks.contract.errors import StorageError
@@ -25,6 +26,22 @@ MAX_BYTES = 4_000_000
 MAX_HEAD = 10_000
 _TIME = len("20260314T060000Z")
 _STARTED = re.compile(r'"started": ?"([^"]+)"')
+
+
+def earlier_slugs(place: Place) -> set[str]:
+    """The slugs in the newest runs under a place; empty: there are none, or they cannot be listed.
+
+    Args:
+        place: Where the runs are.
+    """
+    found: set[str] = set()
+    try:
+        runs = [name for name in place.names() if "." not in name]
+        for run_id in sorted(runs, reverse=True)[:MAX_RUNS]:
+            found |= {name for name in place.names(run_id) if "." not in name}
+    except StorageError as error:
+        logger.warning("earlier runs cannot be listed: %s", error)
+    return found
 
 
 class EarlierReports:
@@ -75,7 +92,11 @@ class EarlierReports:
                 if "." not in name and name != self._run_id and name[:_TIME] <= self._run_id[:_TIME]
             ]
             for run_id in self._newest_first(earlier)[:MAX_RUNS]:
-                names = set(self._place.names(run_id))
+                try:
+                    names = set(self._place.names(run_id))
+                except StorageError as error:
+                    logger.info("%s is not compared with: %s", run_id, error)
+                    continue
                 if "batch.json" in names:
                     for slug in names & (self._slugs - newest.keys()):
                         newest[slug] = run_id
@@ -92,7 +113,9 @@ class EarlierReports:
 
         def began(name: str) -> tuple[str, str, str]:
             alone = second[name[:_TIME]] == 1
-            return name[:_TIME], "" if alone else self._started(name), name
+            with suppress(StorageError):
+                return name[:_TIME], "" if alone else self._started(name), name
+            return name[:_TIME], "", name
 
         return sorted(names, key=began, reverse=True)
 

@@ -1,9 +1,10 @@
-"""Manifests: what they have in common, and what a run of any kind does with its folder."""
+"""Manifests: their common fields; and a run's folder: its name, and leftovers in it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -17,6 +18,7 @@ from prefect_llm_reports.tasks.contract.calls import StepRecord
 from prefect_llm_reports.tasks.contract.errors import StorageError
 from prefect_llm_reports.tasks.contract.records import BATCH, MANIFEST, FileEntry, Usage
 from prefect_llm_reports.tasks.contract.reports import Manifest
+from prefect_llm_reports.tasks.results.index import is_run_id
 from prefect_llm_reports.tasks.storage.places import Place
 
 logger = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ PACKAGES = (
     "pydantic",
     "jinja2",
     "markdown-it-py",
+    "latex2mathml",
     "nh3",
     "typst",
     "python-docx",
@@ -100,12 +103,16 @@ def sweep(place: Place) -> None:
     if place.on_network:
         return
     try:
-        swept = place.sweep() + sum(place.sweep(name) for name in place.names())
+        swept = place.sweep()
+        runs = [name for name in place.names() if is_run_id(name)]
     except StorageError as error:
         logger.warning("leftovers of killed runs could not be removed: %s", error)
-    else:
-        if swept:
-            logger.info("removed %d leftovers of killed runs from %s", swept, place.where)
+        return
+    for name in runs:
+        with suppress(StorageError):  # another user's run
+            swept += place.sweep(name)
+    if swept:
+        logger.info("removed %d leftovers of killed runs from %s", swept, place.where)
 
 
 def new_run_id(run: FlowRun, output: Place) -> str:

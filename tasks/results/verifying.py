@@ -14,10 +14,14 @@ from typing import Literal
 from pydantic import ValidationError
 
 from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchManifest
-from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
+from prefect_llm_reports.tasks.contract.evidence import Evidence
 from prefect_llm_reports.tasks.contract.records import BATCH, MANIFEST, SUMS, Record
 from prefect_llm_reports.tasks.contract.reports import BatchResult, Manifest, ReportResult
+from prefect_llm_reports.tasks.contract.run_requests import REQUEST
 from prefect_llm_reports.tasks.results.checks import Files, Finding
+from prefect_llm_reports.tasks.results.evidence import EVIDENCE, Proof, proved
+from prefect_llm_reports.tasks.results.index import INDEX, OTHER_INDEX, is_run_id
 from prefect_llm_reports.tasks.storage.places import Place
 
 READERS = 8
@@ -26,12 +30,17 @@ READERS = 8
 _PAGES = ("index.html", "topics.csv")
 _OF_A_RUN = {BATCH, SUMS, "topics.csv"}
 _OF_A_REPORT = {MANIFEST, "output.json", "report.md", "report.html", "summary.txt", "history.json"}
-_COUNTED = ("score", "iterations", "stop_reason")
+_COUNTED = ("score", "iterations", "stop_reason", "evidence")
 AnyManifest = Manifest | BranchManifest
 
 
 class Verification(Record):
-    """The result of a verification."""
+    """The result of a verification.
+
+    Attributes:
+        quotations: Quotations of reports that were looked for again in their passages.
+        doubtful: Claims that reports themselves record as doubtful; that is no finding.
+    """
 
     location: str
     status: Literal["good", "wrong"]
@@ -39,6 +48,8 @@ class Verification(Record):
     reports: int
     files: int
     bytes: int
+    quotations: int = 0
+    doubtful: int = 0
     findings: list[Finding]
 
 
@@ -54,6 +65,7 @@ class Verifier:
         self.files = Files(place)
         self.runs = 0
         self.reports = 0
+        self._proofs: list[Proof] = []
 
     def verify(self) -> Verification:
         """Check everything that is there.
@@ -82,27 +94,37 @@ class Verifier:
             reports=self.reports,
             files=self.files.count,
             bytes=self.files.bytes,
+            quotations=sum(proof.quotations for proof in self._proofs),
+            doubtful=sum(proof.doubtful for proof in self._proofs),
             findings=findings,
         )
 
     def _output(self, names: set[str]) -> Iterator[Finding]:
         finished = False
         for name in sorted(names):
-            inside = set(self.place.names(name))
-            if inside & _OF_A_RUN or any(
-                set(self.place.names(f"{name}/{folder}")) & _OF_A_REPORT for folder in inside
-            ):
-                finished = finished or BATCH in inside
-                yield from self._run(f"{name}/")
-        if finished and "index.html" not in names:
-            yield self.files.finding("missing", "index.html", "the page of all runs is not there")
+            try:
+                inside = self.files.names(name, hidden=False)
+                if not self._is_run(name, inside):
+                    continue
+            except StorageError:  # somebody else's folder
+                continue
+            finished = finished or BATCH in inside
+            yield from self._run(f"{name}/")
+        if finished and not names & {INDEX, OTHER_INDEX}:
+            yield self.files.finding("missing", INDEX, "the page of all runs is not there")
+
+    def _is_run(self, name: str, inside: set[str]) -> bool:
+        """Whether a folder is a run: by its name, or by the result that it holds."""
+        if is_run_id(name):
+            return bool(inside)
+        return BATCH in inside and bool(inside & {SUMS, INDEX})
 
     def _run(self, at: str) -> Iterator[Finding]:
         """Check a run; `at` is its name and a slash, or nothing."""
         self.runs += 1
         names = self.files.names(at)
         batch: BatchResult | None = None
-        answers = _branch_batch(self.place.read(f"{at}{BATCH}"))
+        answers = _branch_batch(self.files.read(f"{at}{BATCH}"))
         if answers:
             yield from self._branch_run(at, answers, names)
             return
@@ -118,26 +140,36 @@ class Verifier:
                 yield from self.files.check(f"{at}{name}", None, sums.get(name), SUMS)
         else:
             yield self.files.finding(
-                "unfinished", at + BATCH, "the run has not ended; run the same command again"
+                "unfinished",
+                at + BATCH,
+                "the run has not ended; if it was killed: llm-reports runs close or remove",
             )
         if batch:
             slugs = {r.slug for r in batch.reports if r.status == "published"}
         else:
-            slugs = {n for n in names if not n.startswith(".") and self.place.names(at + n)}
+            slugs = {
+                n for n in names if not n.startswith(".") and self.files.names(at + n, hidden=False)
+            }
         listed_slugs = {name.partition("/")[0] for name in sums if "/" in name}
         results = {r.slug: r for r in batch.reports} if batch else {}
         expected = sorted(slugs if batch else slugs | listed_slugs)
         self.reports += len(expected)
 
         def look(slug: str) -> list[Finding]:
-            return list(self._report(f"{at}{slug}/", results.get(slug), sums))
+            try:
+                return list(self._report(f"{at}{slug}/", results.get(slug), sums))
+            except StorageError as error:
+                return [self.files.finding("altered", at + slug, str(error))]
 
         with ThreadPoolExecutor(READERS, thread_name_prefix="verify") as pool:
             for found in pool.map(look, expected):
                 yield from found
         if batch:
             yield from self._agreement(at, batch, sums)
-        for name in sorted(names - slugs - listed_slugs - _OF_A_RUN - set(_PAGES) - set(sums)):
+        own = {*_OF_A_RUN, *_PAGES, *sums}
+        if batch is None:  # the checksums of a finished run have it
+            own.add(REQUEST)
+        for name in sorted(names - slugs - listed_slugs - own):
             yield self.files.unlisted(at + name)
 
     def _branch_run(self, at: str, batch: BranchBatchResult, names: set[str]) -> Iterator[Finding]:
@@ -149,7 +181,7 @@ class Verifier:
         self.reports += len(published)
         for slug in sorted(published):
             yield from self._report(f"{at}{slug}/", None)
-        for name in sorted(names - published - {"index.html", BATCH}):
+        for name in sorted(names - published - {"index.html", BATCH, REQUEST}):
             yield self.files.unlisted(at + name)
 
     def _agreement(self, at: str, batch: BatchResult, sums: Mapping[str, str]) -> Iterator[Finding]:
@@ -159,7 +191,7 @@ class Verifier:
             yield self.files.finding("altered", at + BATCH, f"names the run {batch.run_id}")
         states = {report.status for report in batch.reports}
         fits = {
-            "complete": states <= {"published"},
+            "complete": states <= {"published", "held_back"},
             "partial": "failed" in states and "not_started" not in states,
             "stopped": True,
         }
@@ -203,10 +235,23 @@ class Verifier:
                 yield from self.files.check(at + name, entry.size, entry.sha256, MANIFEST)
             if name in within and not (entry and entry.sha256 == within[name]):
                 yield from self.files.check(at + name, None, within[name], SUMS)
+        if isinstance(manifest, Manifest) and EVIDENCE in names:
+            yield from self._evidence(at, manifest)
         if manifest:
             yield from self._same(at, manifest, result)
             for name in sorted(names - listed.keys() - within.keys() - {MANIFEST}):
                 yield self.files.unlisted(at + name)
+
+    def _evidence(self, at: str, manifest: Manifest) -> Iterator[Finding]:
+        """Look for every quotation of a report again, in the passages that it keeps."""
+        evidence, found = self.files.record(at + EVIDENCE, Evidence)
+        yield from found
+        if evidence is None:
+            return
+        proof = proved(evidence, manifest.evidence)
+        self._proofs.append(proof)
+        for problem in proof.problems:
+            yield self.files.finding("altered", at + EVIDENCE, problem)
 
     def _same(
         self, at: str, manifest: AnyManifest, result: ReportResult | None

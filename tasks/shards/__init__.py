@@ -1,7 +1,7 @@
 """A batch over many workers.
 
 Here: orders for parts of a batch, the workers that take them, the desk where they report, and how
-the parts become one result. Not here: what a part does with its topics (`reports`).
+the parts become one result. Not here: the reports of a part (`reports`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from prefect_llm_reports.tasks.shards.desk import ShardRecord
 
 
 class ShardAccounts:
-    """What the shards of a batch use and pay together, and why they make no further call.
+    """Calls, tokens and costs of all shards, and the reason to make no further call.
 
     Args:
         concurrency: Calls that all shards together may have under way at once.
@@ -33,8 +33,11 @@ class ShardAccounts:
         """Make no further call; the first reason is kept."""
         self.stopped = self.stopped or error
 
+    def halt(self) -> None:
+        """Do nothing: the shards make the calls, and end them by themselves."""
+
     def add_up(self, records: Sequence[ShardRecord]) -> None:
-        """Add up these records; what is fatal for one shard stops the batch."""
+        """Add up these records; a fatal error of one shard stops the batch."""
         self.records = records
         merged = merged_ledger(records)
         self.ledger.total, self.ledger.items = merged.total, merged.items
@@ -53,7 +56,7 @@ class ShardAccounts:
 
 
 def merged_ledger(records: Iterable[ShardRecord]) -> Ledger:
-    """Add up what all tries at all shards took, by topic and in all."""
+    """Add up the spending of all tries at all shards, by topic and in all."""
     ledger = Ledger()
     for record in records:
         for slug, spent in record.spent.items():

@@ -57,11 +57,11 @@ class SplitRun:
     """One run of a batch whose shards make the reports.
 
     Args:
-        batch: What to do.
+        batch: The checked request.
         settings: The environment.
         frame: Directory, artifacts and signals of the run.
-        accounts: Adds up what the shards use.
-        shard_orders: What each shard has to do.
+        accounts: Adds up the spending of the shards.
+        shard_orders: The order of each shard.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SplitRun:
         """Begin a run, and make sure that no shard outlives it.
 
         Args:
-            batch: What to do.
+            batch: The checked request.
             settings: The environment.
             count: How many shards the batch is split into.
             endpoint: Name of the saved endpoint; None: the environment's.
@@ -99,23 +99,25 @@ class SplitRun:
         options = batch.plan.options
         dealt = orders(batch, count, endpoint=endpoint, started=datetime.now(UTC))
         accounts = ShardAccounts(options.concurrency)
-        frame = await Frame.begun(batch, settings, accounts)
+        frame = await Frame.begun(batch, accounts)
         if count < options.shards:
             frame.roster.warnings.append(
                 f"{count} shards instead of {options.shards}: each needs a topic and a part of"
                 " every limit"
             )
         run = cls(batch, settings, frame, accounts, dealt)
-        try:
-            async with frame.shown():
-                yield run
-        finally:
-            if not run._over:
-                with suppress(StorageError):
-                    run._desk.withdraw(order.number for order in dealt)
+        with frame.heeded():
+            try:
+                async with frame.shown():
+                    yield run
+            finally:
+                if not run._over:
+                    with suppress(StorageError):
+                        run._desk.withdraw(order.number for order in dealt)
+            await run._conclude()
 
     async def gather(self, step: Task[..., Any]) -> None:
-        """Run every shard to its end, and put together what they did.
+        """Run every shard to its end, and merge their results.
 
         Args:
             step: The task that runs one shard, where a task runner does.
@@ -167,10 +169,14 @@ class SplitRun:
             }
         )
 
-    async def close(self) -> BatchResult:
-        """Remove orders and records, then end as any batch does."""
+    async def _conclude(self) -> None:
+        """Remove orders and records, then write the batch's pages and result."""
         try:
             await asyncio.to_thread(self._desk.clear)
         except StorageError as error:
             self._log.warning("orders and records of the shards could not be removed: %s", error)
+        await self._frame.conclude()
+
+    async def close(self) -> BatchResult:
+        """Return the result, or end by the signal that came."""
         return await self._frame.close()

@@ -1,7 +1,7 @@
 """Shards as runs of a deployment, on the workers of a work pool.
 
-Here: how a try begins, and how it is known to have ended. Not here: what its end means for the
-batch (`following`).
+Here: the beginning of a try, and the signs of its end. Not here: the effect of its end on the batch
+(`following`).
 """
 
 from __future__ import annotations

@@ -44,14 +44,14 @@ class Spent(Record):
 
 
 class ShardRecord(Record):
-    """What one try at a shard has done so far.
+    """The work of one try at a shard so far.
 
     Attributes:
         number: Which shard.
         flow_run: Id of the try's flow run.
         beat: Grows with every record; a shard is silent when it does not.
         ended: The try has ended by itself, and this is its last record.
-        stopped: What stopped it early; None: nothing did.
+        stopped: The error that stopped it early; None: none did.
         files: Files of published reports, by slug.
     """
 
@@ -123,7 +123,7 @@ class Desk:
         self.place.write(name, record.model_dump_json().encode())
 
     def records(self) -> list[ShardRecord]:
-        """Read the records of all tries; skip files that are no record of this version."""
+        """Read the records of all tries; skip files that are not records of this version."""
         found: list[ShardRecord] = []
         for name in self.place.names(self.folder):
             if not _RECORD.fullmatch(name):

@@ -1,6 +1,6 @@
 """Following the shards of a batch: send them out, watch them, try again, stop them.
 
-Not here: where shards run (`workers`), what they have done (`gathering`).
+Not here: where shards run (`workers`), their results (`gathering`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from decimal import Decimal
 
 from prefect import get_run_logger
 
-from prefect_llm_reports.tasks.contract.errors import StorageError
+from prefect_llm_reports.tasks.contract.errors import NoWorker, StorageError
 from prefect_llm_reports.tasks.shards.accounts import ShardAccounts, spent_usd
 from prefect_llm_reports.tasks.shards.desk import Desk
 from prefect_llm_reports.tasks.shards.gathering import Gathering
 from prefect_llm_reports.tasks.shards.workers import Shard, Try, Workers
+from prefect_llm_reports.tasks.text.foreign import shown
 
 MOST_TRIES = 3
 """Tries at one shard, in all."""
 STOP_S = 18.0
 """Seconds that shards may take to end once the batch has been stopped."""
+
+NO_WORKER_S = 3600.0
+"""Seconds that shards wait for a worker while none of their batch runs, before the batch stops."""
 
 
 class Following:
@@ -58,6 +62,7 @@ class Following:
                 break
             await self._send(shard)
         ends_at: float | None = None
+        busy_at = time.monotonic()
         while under_way := [shard for shard in shards if shard.tries and not shard.over]:
             await self._workers.look([shard.latest for shard in under_way])
             ended = [shard for shard in under_way if shard.latest.end]
@@ -65,12 +70,23 @@ class Following:
             for shard in under_way:
                 await self._judge(shard)
             now = time.monotonic()
+            if ended or not self._workers.shared or any(s.latest.running for s in under_way):
+                busy_at = now
+            elif now - busy_at > NO_WORKER_S:
+                self._accounts.stop(NoWorker(self._no_worker(len(under_way))))
             if self._accounts.stopped and ends_at is None:
                 ends_at = now + STOP_S
                 await self._stop(shards)
             elif ends_at is not None and now > ends_at:
                 break
         await self._gathering.take_stock(now=True)
+
+    def _no_worker(self, waiting: int) -> str:
+        return (
+            f"no worker took any of {waiting} shards for {NO_WORKER_S / 60:.0f} min; start a worker"
+            " for the work pool of `shard_deployment`, or raise the limit of the pool, and run the"
+            " same again"
+        )
 
     async def _send(self, shard: Shard) -> None:
         """Begin a try; a try that cannot begin has ended at once."""
@@ -87,13 +103,14 @@ class Following:
             self._accounts.stop(error)
             one = Try(number, "no run", end="failed", said=str(error))
         except Exception as error:
-            self._log.warning("shard %d was not begun: %s", number, error)
-            one = Try(number, "no run", end="crashed", said=f"{type(error).__name__}: {error}")
+            said = f"{type(error).__name__}: {shown(str(error))}"
+            self._log.warning("shard %d was not begun: %s", number, said)
+            one = Try(number, "no run", end="crashed", said=said)
         shard.tries.append(one)
         shard.heard = (0, time.monotonic())
 
     async def _judge(self, shard: Shard) -> None:
-        """Decide what becomes of a shard whose try has ended or is silent."""
+        """Decide whether a shard whose try has ended or is silent gets another try."""
         one, records = shard.latest, self._accounts.records
         if one.end is None and self._workers.shared:
             await self._listen(shard)

@@ -1,4 +1,4 @@
-"""Gathering: what the shards of a batch have done becomes the batch's own roster."""
+"""Gathering: the results of a batch's shards become the batch's own roster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from prefect_llm_reports.tasks.shards.accounts import ShardAccounts
 from prefect_llm_reports.tasks.shards.desk import Desk, ShardRecord
 from prefect_llm_reports.tasks.shards.workers import Shard
 
-_RANK = {"not_started": 0, "failed": 1, "published": 2}
+_RANK = {"not_started": 0, "failed": 1, "held_back": 2, "published": 3}
 
 
 class Gathering:
@@ -32,7 +32,7 @@ class Gathering:
     Args:
         frame: Directory and artifacts of the batch.
         desk: The shards' records.
-        accounts: Adds up what the records say was spent.
+        accounts: Adds up the spending in the records.
     """
 
     def __init__(self, frame: Frame, desk: Desk, accounts: ShardAccounts) -> None:
@@ -74,14 +74,18 @@ class Gathering:
             await self._show_summary(report)
 
     async def _show_summary(self, report: ReportResult) -> None:
-        name = f"{self._run_id}/{report.slug}/summary.txt"
+        at = f"{self._run_id}/{report.slug}"
         with suppress(StorageError):
-            body = await asyncio.to_thread(self._place.read, name)
-            if body:
-                await self._frame.summaries.show(report, body.decode().strip())
+            summary, text = [
+                (await asyncio.to_thread(self._place.read, f"{at}/{name}") or b"").decode()
+                for name in ("summary.txt", "report.md")
+            ]
+            if summary:
+                without_head = text.partition("\n---\n")[2] or text
+                await self._frame.summaries.show(report, summary.strip(), without_head)
 
     async def conclude(self, shards: Sequence[Shard]) -> None:
-        """Settle every topic, by the records and by what is published."""
+        """Settle every topic, by the records and by the published reports."""
         roster = self._roster
         there = set(await asyncio.to_thread(self._place.names, self._run_id))
         shard_of = {topic.slug: shard for shard in shards for topic in shard.order.topics}
@@ -104,7 +108,7 @@ class Gathering:
             )
 
     def _blame(self, topic: Topic, shard: Shard) -> None:
-        """Settle a topic that no try reached, and say what was in the way."""
+        """Settle a topic that no try reached, and name the reason."""
         stopped = self._accounts.stopped
         if stopped:
             self._settle(topic, "not_started", CallsStopped(f"not asked: {stopped}"))
@@ -123,7 +127,7 @@ class Gathering:
         )
 
     def _find(self, topic: Topic) -> None:
-        """Settle a topic whose report is there as published, whatever its shard recorded."""
+        """Settle a topic as published if its report is there, even against its shard's record."""
         folder = f"{self._run_id}/{topic.slug}"
         try:
             manifest, files = published_already(self._place, folder)

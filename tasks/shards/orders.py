@@ -1,4 +1,4 @@
-"""Orders: how a batch's topics and limits are dealt to shards, and what one shard has to do.
+"""Orders: a batch's topics and limits, dealt to its shards.
 
 Not here: who runs a shard, and where (`workers`).
 """
@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from functools import cached_property
 
+from pydantic import Field
+
 from prefect_llm_reports.tasks.contract.options import ReportOptions
 from prefect_llm_reports.tasks.contract.records import Record, Usd, canonical_json, digest
 from prefect_llm_reports.tasks.contract.reports import Topic
@@ -22,16 +24,17 @@ MICRO = Decimal("0.000001")
 
 
 class ShardOrder(Record):
-    """What one shard of a batch has to do; the batch writes it, and withdraws it to end the shard.
+    """The work of one shard; the batch writes it, and withdraws it to end the shard.
 
     Attributes:
         number: Which shard, from 1.
         count: How many shards the batch has.
         plan: The plan of the whole batch.
         endpoint: Name of a saved endpoint; None: the environment's.
-        budget_usd: What this shard may spend; None: no limit.
+        budget_usd: US dollars that this shard may spend; None: no limit.
         started: When the batch began.
         again: An earlier try may have paid for some of the answers.
+        sources: SHA-256 of each source of these topics, by its location.
     """
 
     number: int
@@ -42,10 +45,11 @@ class ShardOrder(Record):
     budget_usd: Usd | None = None
     started: datetime
     again: bool = False
+    sources: dict[str, str] = Field(default={})
 
     @cached_property
     def digest(self) -> str:
-        """Equal for orders of the same work, whatever earlier tries left of the budget."""
+        """Equal for orders of the same work, even if earlier tries left less of the budget."""
         work = self.model_dump(mode="json", exclude={"budget_usd", "started", "again"})
         return digest(canonical_json(work))
 
@@ -111,7 +115,7 @@ def orders(
     """Write the orders of all shards of a batch.
 
     Args:
-        batch: What to do.
+        batch: The checked request.
         count: How many shards there are.
         endpoint: Name of the saved endpoint; None: the environment's.
         started: When the batch began.
@@ -127,6 +131,7 @@ def orders(
             endpoint=endpoint,
             budget_usd=usd,
             started=started,
+            sources=batch.library.marks(pile) if batch.library else {},
         )
         for number, (pile, usd) in enumerate(zip(piles, money, strict=True), start=1)
     ]

@@ -28,9 +28,9 @@ class Recording:
     """Keeps the record of one try at a shard.
 
     Args:
-        order: What the shard has to do; without it the try ends.
-        roster: What has become of the shard's topics.
-        accounts: What the try uses and pays.
+        order: The shard's order; when the batch withdraws it, the try ends.
+        roster: The state of the shard's topics.
+        accounts: The try's calls, tokens and costs.
         interruption: Ends the try.
         lease_s: The batch hears of the try at least twice in this time.
     """

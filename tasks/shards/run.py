@@ -1,11 +1,11 @@
 """One try at one shard of a batch, wherever it runs: reports into the batch's own directory.
 
-Pages, topics.csv and artifacts are the batch's; a shard keeps a record of what it has done.
+Pages, topics.csv and artifacts are the batch's; a shard keeps a record of its work.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from prefect_llm_reports.tasks.reports.accounts import OwnAccounts
 from prefect_llm_reports.tasks.reports.checking import CheckedBatch
 from prefect_llm_reports.tasks.reports.finishing import Finishing
 from prefect_llm_reports.tasks.reports.roster import Roster
+from prefect_llm_reports.tasks.reports.tracing import traced
 from prefect_llm_reports.tasks.runtime.progress import Progress
 from prefect_llm_reports.tasks.runtime.signals import Interruption
 from prefect_llm_reports.tasks.shards.desk import Desk
@@ -77,7 +78,7 @@ class ShardRun:
         Args:
             batch: The shard's topics, checked where it runs.
             settings: The environment.
-            order: What the shard has to do.
+            order: The shard's order.
             run_id: The batch's run.
 
         Raises:
@@ -87,14 +88,17 @@ class ShardRun:
         accounts = OwnAccounts(own, settings, order.caps)
         roster = Roster(own, run_id, accounts, Progress())
         finishing = Finishing(roster, accounts, order.caps.concurrency)
-        interruption = Interruption(accounts.stop, None)
+        interruption = Interruption(accounts.stop, None, accounts.halt)
         recording = Recording(order, roster, accounts, interruption, settings.lease_s)
         run = cls(roster, finishing, interruption)
         days, refresh = _usable_answers(order)
         run._log.info("shard %d of %d: %d topics", order.number, order.count, len(order.topics))
         finishing.hold_back_refining()
         try:
-            async with accounts.opened(days=days, refresh=refresh):
+            async with (
+                accounts.opened(days=days, refresh=refresh),
+                traced(order.plan.options, run_id, own.topics, roster.result),
+            ):
                 with interruption.heeded():
                     async with recording.kept():
                         yield run
@@ -106,7 +110,7 @@ class ShardRun:
         await self._finishing.finish_all(refining)
 
     async def close(self) -> BatchResult:
-        """Return what has become of the shard's topics."""
+        """Return the results of the shard's topics."""
         result = self._roster.result()
         self._log.info("%s: %s", result.status, outcome_text(result))
         await self._interruption.end()
@@ -121,8 +125,24 @@ def _ordered(batch: CheckedBatch, order: ShardOrder) -> CheckedBatch:
             f" {order.plan.endpoint}; set the same OPENAI_BASE_URL for all workers, or name a"
             " saved endpoint"
         )
+    found = batch.library.marks(batch.topics) if batch.library else {}
+    if found != order.sources:
+        raise BadInput(*_other_sources(found, order.sources))
     lines = [order.line(endpoint) for endpoint in batch.endpoints]
     return replace(batch, plan=order.plan, endpoints=lines)
+
+
+def _other_sources(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
+    """The sources that are not here as they are for the batch, by their locations."""
+    for location in sorted(found.keys() | wanted.keys()):
+        here, there = found.get(location), wanted.get(location)
+        if here != there:
+            said = "not there" if not here else "there, and not with the batch"
+            said = "another version than the batch's" if here and there else said
+            yield (
+                f"source {location}: on this worker it is {said}; give all workers the same files,"
+                " in a folder that they share or in S3"
+            )
 
 
 def _usable_answers(order: ShardOrder) -> tuple[float | None, bool]:

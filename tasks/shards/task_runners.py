@@ -1,6 +1,6 @@
 """Shards as tasks of the flow's own task runner: threads, processes of this machine, Dask.
 
-Not here: what the end of a try means for the batch (`following`).
+Not here: the effect of a try's end on the batch (`following`).
 """
 
 from __future__ import annotations

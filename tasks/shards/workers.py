@@ -1,6 +1,6 @@
 """Workers that run shards: their interface, and the tries at a shard.
 
-Not here: the kinds of workers (`deployments`, `task_runners`), what the end of a try means
+Not here: the kinds of workers (`deployments`, `task_runners`), the effect of a try's end
 (`following`).
 """
 
@@ -50,7 +50,7 @@ class Shard:
     """One shard of a batch, and the tries at it.
 
     Attributes:
-        order: What it has to do.
+        order: Its work.
         tries: Tries so far; only the last one may be under way.
         over: No further try is made.
         problem: Why it did not run to its end; empty: it did.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import time
@@ -256,7 +257,7 @@ def test_the_command_line_says_it_with_its_exit_status(
     assert main(["verify", str(run)]) == 1
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith(f"altered     {report / 'report.md'}: 5 bytes, manifest.json says ")
-    assert last.startswith("something is wrong: 1 altered; ")
+    assert last.startswith("problems found: 1 altered; ")
     assert main(["verify", str(run), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["findings"][0]["kind"] == "altered"
     for nothing in (run.parent / "nowhere", run.parent.with_name("empty")):
@@ -268,3 +269,86 @@ def test_the_command_line_says_it_with_its_exit_status(
     (other / "notes.txt").write_text("x")
     assert main(["verify", str(other)]) == 2
     assert "no run and no report" in capsys.readouterr().err
+
+
+def _listed(report: Path, name: str, body: bytes = b"root") -> None:
+    """Make the manifest of a report list a file of this name."""
+    about = json.loads((report / MANIFEST).read_text())
+    about["files"].append(FileEntry.of(name, body).model_dump(mode="json"))
+    (report / MANIFEST).write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    "name", ["{secret}", "../../../secret", "a/../../../../secret", "link", "folder/secret", "//x"]
+)
+def test_nothing_outside_the_directory_is_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Absolute names, `..` and links that lead out are findings, and nothing there is opened."""
+    run = publish(tmp_path / "out")
+    report = sorted(path for path in run.iterdir() if path.is_dir())[0]
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"root")
+    (report / "link").symlink_to(secret)
+    (report / "folder").symlink_to(tmp_path)
+    opened: list[Path] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read(path))
+    name = name.format(secret=secret)
+    _listed(report, name)
+    details = {one.path: one.detail for one in verified(report).findings}
+    assert "leads out of the folder and was not read" in details.values()
+    assert not [path for path in opened if path.resolve() == secret]
+
+
+@pytest.mark.parametrize("slug", ["../../outside", "/etc", "..", "."])
+def test_a_result_that_names_a_folder_outside_is_not_followed(tmp_path: Path, slug: str) -> None:
+    """A batch.json that names a folder elsewhere leads nowhere."""
+    run = publish(tmp_path / "out")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "private.txt").write_text("x")
+    about = json.loads((run / "batch.json").read_text())
+    about["reports"][0]["slug"] = slug
+    (run / "batch.json").write_text(json.dumps(about))
+    whole = verified(run)
+    assert whole.status == "wrong"
+    assert "private" not in whole.model_dump_json()
+
+
+def test_pipes_and_devices_are_not_waited_for(run: Path, report: Path) -> None:
+    """A pipe or a device in the place of a file is a finding; reading it would never end."""
+    (report / "report.md").unlink()
+    os.mkfifo(report / "report.md")
+    (report / "summary.txt").unlink()
+    (report / "summary.txt").symlink_to("/dev/zero")
+    details = [one.detail for one in verified(run).findings]
+    assert any("a pipe or device, not a file" in detail for detail in details)
+    assert any("leads out of the folder" in detail for detail in details)
+
+
+def test_folders_of_others_are_no_runs(run: Path) -> None:
+    """What others keep beside the runs is not verified, and no finding."""
+    for name in ("lost+found", "node_modules", "downloads"):
+        (run.parent / name / "x").mkdir(parents=True)
+        (run.parent / name / "x" / "report.md").write_text("theirs")
+        (run.parent / name / "SHA256SUMS").write_text("theirs")
+        (run.parent / name / "topics.csv").write_text("theirs")
+    assert (verified(run.parent).status, verified(run.parent).runs) == ("good", 1)
+
+
+def test_a_foreign_front_page_is_no_finding(run: Path) -> None:
+    """Where the front page is somebody else's, an output is whole with it."""
+    (run.parent / "index.html").write_text("theirs")
+    assert verified(run.parent).status == "good"
+
+
+def test_names_reach_the_terminal_as_text(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Signs that a terminal would obey appear as text, in lines and in JSON."""
+    bad = "\x1b]0;owned\x07\x9b2J\u202e.txt"
+    _listed(report, bad)
+    (report / f"extra{bad}").write_text("x")
+    for options in ([], ["--json"]):
+        assert main(["verify", str(report), *options]) == 1
+        said = capsys.readouterr().out
+        assert not [sign for sign in said if not sign.isprintable() and sign != "\n"]
+    assert bad in {Path(one["path"]).name for one in json.loads(said)["findings"]}

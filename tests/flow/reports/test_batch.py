@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun, TaskRunResult
 
 from prefect_llm_reports.flows import report_batch
 from prefect_llm_reports.tasks.contract.errors import BadInput
@@ -160,10 +164,10 @@ def test_something_unforeseen_stays_with_its_topic(
 
     refine = refining.refine
 
-    async def fragile(plan: Any, topic: Any, answerer: Any) -> Any:
+    async def fragile(plan: Any, topic: Any, *more: Any) -> Any:
         if topic.title == "C++":
             raise ZeroDivisionError("secret detail")
-        return await refine(plan, topic, answerer)
+        return await refine(plan, topic, *more)
 
     monkeypatch.setattr(refining, "refine", fragile)
     result = bench.run(endpoint)
@@ -174,31 +178,40 @@ def test_something_unforeseen_stays_with_its_topic(
     assert "secret detail" not in (Path(result.run_directory) / "index.html").read_text()
 
 
-def test_task_run_names_read_as_a_tree(bench: Bench, endpoint: Endpoint) -> None:
-    """In the UI a topic's task runs are named topic, iteration, step."""
+def test_task_runs_read_as_steps_of_a_report(bench: Bench, endpoint: Endpoint) -> None:
+    """In the UI a task run has step, round, topic, a critique its score; arrows join them."""
     result = bench.run(endpoint, ["Tidal power"])
     [manifest] = bench.manifests(result)
     flow_run_id = manifest.flow_run_id
 
-    async def names() -> set[str]:
+    async def task_runs() -> list[TaskRun]:
         async with get_client() as client:
             for _ in range(100):
                 runs = await client.read_task_runs(
                     flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))  # pyright: ignore
                 )
-                if len(runs) >= 11:
+                if len(runs) >= 11 and all(run.state and run.state.is_final() for run in runs):
                     break
                 await asyncio.sleep(0.1)
-            return {run.name for run in runs}
+            return runs
 
-    slug = manifest.slug
-    assert asyncio.run(names()) == {
-        slug,
-        f"{slug} / draft",
-        *(f"{slug} / {n} / critique" for n in (1, 2, 3)),
-        *(f"{slug} / {n} / revise" for n in (1, 2)),
-        *(f"{slug} / {step}" for step in ("markdown", "html", "summary", "publish")),
+    runs = {run.name.partition(" \u00b7 ")[0]: run for run in asyncio.run(task_runs())}
+    assert all(run.name.endswith(" \u00b7 Tidal power") for run in runs.values())
+    assert runs.keys() == {
+        *("report", "draft"),
+        *(f"critique {n}" for n in (1, 2, 3)),
+        *(f"revise {n}" for n in (1, 2)),
+        *("markdown", "html", "summary", "publish"),
     }
+    chain = ["draft", "critique 1", "revise 1", "critique 2", "revise 2", "critique 3"]
+    for before, after in pairwise(chain):
+        used = {one.id for one in runs[after].task_inputs["ask"] if isinstance(one, TaskRunResult)}
+        assert used == {runs[before].id}
+    history = json.loads((Path(result.reports[0].directory or "") / "history.json").read_text())
+    for number, draft in enumerate(history["drafts"], start=1):
+        state = runs[f"critique {number}"].state
+        assert state
+        assert (state.message or "").startswith(f"score {draft['score']:g}: ")
 
 
 def test_the_manifest_says_how_the_report_came_about(bench: Bench, endpoint: Endpoint) -> None:
@@ -331,3 +344,69 @@ def test_a_task_of_ones_own_may_start_a_batch(bench: Bench, endpoint: Endpoint) 
     assert result.status == "complete"
     assert endpoint.count() == 7
     assert len([*bench.store.glob("??/*.json")]) == 7
+
+
+class Lines(logging.Handler):
+    """Keeps what is logged, tracebacks included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record as a handler would write it."""
+        self.text += self.format(record) + "\n"
+
+
+@pytest.fixture
+def log() -> Iterator[Lines]:
+    """The log of the runs of this test."""
+    lines = Lines()
+    loggers = [logging.getLogger(f"prefect.{kind}_runs") for kind in ("task", "flow")]
+    for one in loggers:
+        one.addHandler(lines)
+    yield lines
+    for one in loggers:
+        one.removeHandler(lines)
+
+
+FAULTS: dict[str, faults.Reply] = {
+    "refused": faults.status(400),
+    "unauthorized": faults.unauthorized(),
+    "broken": faults.status(500),
+    "filtered": faults.filtered(),
+}
+
+
+@pytest.mark.parametrize("reply", FAULTS.values(), ids=FAULTS)
+def test_a_runs_log_has_a_line_for_each_topic_that_ended_badly(
+    reply: faults.Reply, bench: Bench, log: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no traceback; topics that were not begun are one line for all."""
+    monkeypatch.setenv("LLM_REPORTS_BACKOFF_S", "0")
+    with Endpoint(script=lambda _: reply) as endpoint:
+        result = bench.run(endpoint, [f"Topic {n}" for n in range(6)])
+    failed = [report.topic for report in result.reports if report.status == "failed"]
+    assert failed
+    assert "Traceback" not in log.text
+    lines = log.text.splitlines()
+    for topic in failed:
+        assert sum(line.startswith(f"{topic}: failed: draft: ") for line in lines) == 1
+    not_begun = len(result.reports) - len(failed)
+    assert sum("not begun: " in line for line in lines) == (not_begun > 0)
+    assert len(lines) <= len(failed) + 6
+
+
+def test_a_bug_keeps_its_traceback(
+    bench: Bench, endpoint: Endpoint, log: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unexpected error is no topic's fault, and somebody has to find it."""
+    from prefect_llm_reports.tasks.reports import refining
+
+    async def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(refining, "refine", broken)
+    bench.run(endpoint, ["Tidal power"])
+    assert "Traceback" in log.text
+    assert "ZeroDivisionError: a bug" in log.text

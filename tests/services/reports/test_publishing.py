@@ -25,9 +25,9 @@ from tests.harness.processes import (
 
 pytestmark = pytest.mark.services
 
-KILLS = int(os.environ.get("PUBLICATION_KILLS", "8"))
+KILLS = int(os.environ.get("PUBLICATION_KILLS", "6"))
 SEED = int(os.environ.get("PUBLICATION_SEED", "20261122"))
-TOPICS = [f"Topic {number}" for number in range(1, 31)]
+TOPICS = [f"Topic {number}" for number in range(1, 17)]
 
 
 @pytest.fixture

@@ -21,8 +21,10 @@ from prefect_llm_reports.tasks.reports.questions import (
     revise_ask,
     summary_ask,
 )
+from prefect_llm_reports.tasks.reports.support import Pair, support_ask
 
 TOPIC = Topic(title="Edge computing", guidance="Mention cost")
+PAIR = Pair("It is so.", "it is so", "s1-1\n\nThey say that it is so.", shared=False)
 JUDGED = Critique(score=5, strengths=["s"], improvements=["i"], summary="m")
 
 
@@ -41,6 +43,7 @@ def asks(plan: Plan) -> dict[str, Ask]:
         "revise": revise_ask(plan, TOPIC, 1, "# D", judged, [JUDGED]),
         "summary": summary_ask(plan, TOPIC, "# D"),
         "judge": judge_ask(plan, TOPIC, ["# D", "# E"], 1),
+        "support": support_ask(plan, TOPIC, 1, [PAIR], 1),
     }
 
 
@@ -71,6 +74,8 @@ CHANGED_IN_KEY: dict[str, Any] = {
     "output_schema": {"type": "object"},
     "max_output_tokens": 101,
     "temperature": 0.0,
+    "reasoning_effort": "low",
+    "extra_body": {"top_p": 0.5},
     "variant": "2",
 }
 CHANGED_OUT_OF_KEY: dict[str, Any] = {
@@ -80,6 +85,9 @@ CHANGED_OUT_OF_KEY: dict[str, Any] = {
     "needed": False,
     "accept": CRITIQUE.accept,
     "bounded_schema": CRITIQUE.bounded,
+    "shares_prefix": True,
+    "round": 2,
+    "wishes": "English, 800 words",
 }
 
 
@@ -106,17 +114,20 @@ def test_a_key_is_the_same_in_every_process() -> None:
 
 
 ALL = {"draft", "critique", "revise", "summary", "judge"}
+EVERY = {*ALL, "support"}
 BODY = {"draft", "critique", "revise"}
 CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "writer_model": ("w", {"draft", "revise"}),
-    "critic_model": ("c", {"critique"}),
+    "critic_model": ("c", {"critique", "support"}),
     "summary_model": ("s", {"summary"}),
     "language": ("French", ALL),
     "audience": ("children", ALL),
     "length_words": (500, {*BODY, "judge"}),
     "house_style": ("No adverbs.", BODY),
-    "max_output_tokens": (999, ALL),
-    "temperature": (0.0, ALL),
+    "max_output_tokens": (999, EVERY),
+    "temperature": (0.0, EVERY),
+    "reasoning_effort": ("low", EVERY),
+    "extra_body": ({"top_p": 0.5}, EVERY),
     "templates": ("FOLDER", {"critique"}),
     "judge_model": ("j", {"judge"}),
     "critics": ([{"name": "clarity", "focus": "Is it clear?"}], {"critique"}),
@@ -133,10 +144,20 @@ CHANGED_OPTIONS: dict[str, tuple[Any, set[str]]] = {
     "store_days": (1, set()),
     "store_mb": (1, set()),
     "refresh": (True, set()),
+    "quote": (True, set()),
     "formats": (("pdf", "docx"), set()),
+    "sources": (("notes.md",), set()),
+    "min_coverage": (0.5, set()),
+    "support": (False, set()),
+    "support_model": ("j", {"support"}),
+    "evidence_words": (500, set()),
+    "topic_column": ("Subject", set()),
+    "guidance_column": ("Notes", set()),
     "approval": (True, set()),
     "approval_days": (2, set()),
     "pages_url": ("https://reports.example.com", set()),
+    "trace": ("http://127.0.0.1:5000", set()),
+    "experiment": ("Weekly", set()),
     "fallbacks": ([{"model": "n"}], set()),
     "patience_s": (5, set()),
     "price": ("flex", set()),
@@ -163,23 +184,24 @@ def test_a_changed_option_changes_the_keys_it_declares(field: str, tmp_path: Pat
         )
         value = str(tmp_path)
     before, after = asks(plan()), asks(plan(**{field: value}))
-    assert {step for step in ALL if before[step].key != after[step].key} == steps
+    assert {step for step in EVERY if before[step].key != after[step].key} == steps
 
 
 def test_the_questions_are_different_and_named() -> None:
     """Each question names its report, step and round; those the report needs are marked."""
     found = asks(plan())
-    assert len({ask.key for ask in found.values()}) == 5
+    assert len({ask.key for ask in found.values()}) == 6
     assert {step: ask.needed for step, ask in found.items()} == {
         "draft": True,
         "critique": True,
         "revise": False,
         "summary": True,
         "judge": False,
+        "support": False,
     }
     assert not critique_ask(plan(), TOPIC, 2, "# D").needed
-    assert found["critique"].label == f"{TOPIC.slug} / 1 / critique"
-    assert found["summary"].label == f"{TOPIC.slug} / summary"
+    assert found["critique"].label == f"critique 1 \u00b7 {TOPIC.title}"
+    assert found["summary"].label == f"summary \u00b7 {TOPIC.title}"
     assert found["critique"].output_schema == CRITIQUE.schema
     assert found["draft"].output_schema is None
 
@@ -190,7 +212,7 @@ def test_candidates_are_different_questions_and_the_first_is_that_of_a_single_dr
     assert len({ask.key for ask in several}) == 3
     assert several[0].key == draft_ask(plan(), TOPIC).key
     assert [ask.needed for ask in several] == [True, False, False]
-    assert several[1].label == f"{TOPIC.slug} / draft / candidate 2"
+    assert several[1].label == f"draft, candidate 2 \u00b7 {TOPIC.title}"
 
 
 def test_critics_of_a_panel_are_asked_different_questions() -> None:
@@ -200,6 +222,25 @@ def test_critics_of_a_panel_are_asked_different_questions() -> None:
     asked = plan(**options)
     depth, tone = (critique_ask(asked, TOPIC, 2, "# D", c) for c in asked.options.critics)
     assert (depth.model, tone.model) == ("m", "other")
-    assert "depth: depth?" in depth.messages[0].content
-    assert tone.label == f"{TOPIC.slug} / 2 / critique / tone"
+    assert (
+        depth.messages[0] == tone.messages[0] == critique_ask(plan(), TOPIC, 2, "# D").messages[0]
+    )
+    before, _, after = depth.messages[1].content.partition("</draft>")
+    assert tone.messages[1].content.startswith(f"{before}</draft>")
+    assert "depth: depth?" in after
+    assert (depth.shares_prefix, critique_ask(plan(), TOPIC, 2, "# D").shares_prefix) == (
+        True,
+        False,
+    )
+    assert tone.label == f"critique 2, tone \u00b7 {TOPIC.title}"
     assert len({depth.key, tone.key, critique_ask(plan(), TOPIC, 2, "# D").key}) == 3
+
+
+def test_a_critic_can_be_asked_as_version_0_1_did() -> None:
+    """Its part then stands before the draft, so that answers of that version are found."""
+    asked = plan(critics=[{"name": "depth", "focus": "Deep?"}])
+    before = critique_ask(asked, TOPIC, 1, "# D", asked.options.critics[0], part_first=True)
+    assert "depth: Deep?" in before.messages[0].content
+    assert "depth" not in before.messages[1].content
+    plain = critique_ask(plan(), TOPIC, 1, "# D")
+    assert plain.key == critique_ask(plan(), TOPIC, 1, "# D", part_first=True).key

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from prefect_llm_reports.tasks.contract.errors import StorageError
-from prefect_llm_reports.tasks.results.index import COMPLETE_RUNS, publish_index, run_entries
+from prefect_llm_reports.tasks.results.index import (
+    COMPLETE_RUNS,
+    foreign_index,
+    publish_index,
+    run_entries,
+)
 from prefect_llm_reports.tasks.storage.places import LocalPlace
 
 LAST = "20261103T000000Z-3"
@@ -108,3 +113,90 @@ def test_a_list_that_is_refused_costs_time_and_nothing_else(
     publish_index(place, LAST)
     assert (place.folder / "index.html").read_bytes() == page
     assert "takes longer: writing .runs.json failed: no permission" in caplog.text
+
+
+FOREIGN = [
+    "<!doctype html>\n<html><head><title>Our site</title></head></html>",
+    '<!doctype html><html><head><meta charset="utf-8"><title>x</title></head></html>',
+    "",
+    "All runs",
+]
+
+
+@pytest.mark.parametrize("theirs", FOREIGN)
+def test_a_page_of_others_stays(tmp_path: Path, theirs: str) -> None:
+    """An index.html that we did not write stays, and the page of all runs has another name."""
+    (tmp_path / "index.html").write_text(theirs)
+    add_run(tmp_path, LAST, "complete", "published")
+    place = LocalPlace(tmp_path)
+    (warning,) = foreign_index(place)
+    assert "index.html is not a page of ours and stays as it is; the page of all runs is" in warning
+    for _ in range(2):
+        publish_index(place, LAST)
+        assert (tmp_path / "index.html").read_text() == theirs
+        assert "All runs" in (tmp_path / "runs.html").read_text()
+        assert not (tmp_path / ".nojekyll").exists()  # it would change their site
+    (tmp_path / "runs.html").write_text(theirs)
+    assert "no page of all runs is written" in foreign_index(place)[0]
+    publish_index(place, LAST)
+    assert (tmp_path / "runs.html").read_text() == theirs
+
+
+def test_our_own_page_is_written_again(place: Recording) -> None:
+    """A page that we wrote, today or with an earlier version, is replaced without a warning."""
+    assert foreign_index(place) == []
+    assert (place.folder / ".nojekyll").read_bytes() == b""
+    old = (place.folder / "index.html").read_text().replace("<title>", "<title>Old ")
+    (place.folder / "index.html").write_text(old)
+    publish_index(place, LAST)
+    assert "<title>Old " not in (place.folder / "index.html").read_text()
+
+
+def test_folders_that_are_no_runs_are_left_out(place: Recording) -> None:
+    """Folders of others are neither listed nor a reason to fail, readable or not."""
+    page = (place.folder / "index.html").read_bytes()
+    for name in ("lost+found", "node_modules", "20261104T000000Z-4", "assets"):
+        (place.folder / name).mkdir()
+        (place.folder / name / "topics.csv").write_text("theirs")
+    (place.folder / "node_modules" / "batch.json").write_text('{"name": "batch"}')
+    (place.folder / "20261104T000000Z-4" / "batch.json").write_text("{}")
+    place.refused = "20261104T000000Z-4/batch.json"
+    publish_index(place, LAST)
+    assert (place.folder / "index.html").read_bytes() == page
+
+
+def test_a_page_that_cannot_be_written_fails_no_run(
+    place: Recording, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runs are whole without the page of all runs, so its failure is a warning."""
+
+    def full(name: str, body: bytes) -> None:
+        raise StorageError(f"writing {name} failed: disk full")
+
+    monkeypatch.setattr(place, "write", full)
+    publish_index(place, LAST)
+    assert "the page of all runs could not be written: writing index.html failed" in caplog.text
+
+
+def test_entries_of_earlier_versions_gain_topics(place: Recording) -> None:
+    """A file of complete runs without topics, as earlier versions wrote it, is read again."""
+    page = (place.folder / "index.html").read_bytes()
+    kept = json.loads((place.folder / COMPLETE_RUNS).read_text())
+    assert [run.pop("topics") for run in kept] == [["x"]]
+    (place.folder / COMPLETE_RUNS).write_text(json.dumps(kept))
+    publish_index(place, LAST)
+    assert (place.folder / "index.html").read_bytes() == page
+    assert "20261101T000000Z-1" in place.read_runs
+
+
+@pytest.mark.parametrize(("stop_reason", "below"), [("accepted", 0), ("plateau", 1), (None, 0)])
+def test_a_run_knows_its_reports_below_the_threshold(
+    place: Recording, stop_reason: str | None, below: int
+) -> None:
+    """The entry of a run counts published reports of which no draft was accepted."""
+    add_run(place.folder, LAST, "complete", "published")
+    at = place.folder / LAST / "batch.json"
+    about = json.loads(at.read_text())
+    about["reports"][0]["stop_reason"] = stop_reason
+    at.write_text(json.dumps(about))
+    assert run_entries(place, LAST)[0].below == below
