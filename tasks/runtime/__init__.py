@@ -2,7 +2,7 @@
 
 Here: the task runner, the context of a run, signals, events, logs, states, artifacts, and changes
 to the whole process. A test names each private or undocumented symbol, why we use it, and what to
-do when it is gone. Not here: what a run does.
+do when it is gone. Not here: the work of a run.
 """
 
 from __future__ import annotations

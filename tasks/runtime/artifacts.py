@@ -1,6 +1,6 @@
-"""Artifacts: what a run shows in the Prefect UI beside its task runs.
+"""Artifacts: texts, tables and bars of a run in the Prefect UI, beside its task runs.
 
-Here: writing them, in time and safely. Not here: what they say. An artifact that cannot be written
+Here: writing them, in time and safely. Not here: their content. An artifact that cannot be written
 in time costs a warning, never the run. Untrusted text is quoted or escaped: none of its images,
 links and raw HTML reaches the UI.
 """
@@ -23,8 +23,12 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
+from prefect_llm_reports.tasks.contract.quotes import Quote
+from prefect_llm_reports.tasks.text.quotes import quote_markdown, quote_text
+
 logger = logging.getLogger(__name__)
 
+QUOTE_KEY = "quote"
 MOST_SHOWN = 200_000
 """Characters of one text in an artifact; the result has the whole text."""
 PATIENCE_S = 30.0
@@ -36,6 +40,11 @@ async def show_markdown(key: str, markdown: str, description: str) -> None:
     await _shown(
         key, acreate_markdown_artifact(markdown=markdown, key=key, description=description)
     )
+
+
+async def show_quote(quote: Quote) -> None:
+    """Show what a run would ask, cost and take."""
+    await show_markdown(QUOTE_KEY, quote_markdown(quote), quote_text(quote))
 
 
 async def show_table(key: str, rows: Sequence[dict[str, Any]], description: str) -> None:
@@ -78,6 +87,6 @@ async def _shown(key: str, showing: Awaitable[UUID]) -> UUID | None:
     try:
         async with asyncio.timeout(PATIENCE_S):
             return await showing
-    except Exception as error:  # whatever it is, the run goes on
+    except Exception as error:  # any error: the run goes on without the artifact
         logger.warning("%s is not shown in the UI: %s", key, type(error).__name__)
         return None

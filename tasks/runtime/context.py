@@ -1,28 +1,35 @@
 """A run's place in Prefect: its flow run, task runner and name.
 
-Not here: what a run does, and where it writes.
+Not here: a run's work and its output.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from functools import cache
+from importlib import import_module
 from typing import Any, cast
 
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from prefect.transactions import BaseTransaction, get_transaction
 
-from prefect_llm_reports.tasks.contract.call_options import DEPLOYED_PATIENCE_S, PATIENCE_S
+from prefect_llm_reports.tasks.contract.choices import DEPLOYED_PATIENCE_S, PATIENCE_S
+from prefect_llm_reports.tasks.contract.records import shortened
 from prefect_llm_reports.tasks.contract.run_forms import Lines
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
-from prefect_llm_reports.tasks.text.markdown import one_line
 
-NAME_LENGTH = 60
-"""Characters of a topic in the name of a run."""
+logger = logging.getLogger(__name__)
+
+_MAYBE_MADE_UP = re.compile(r"[a-z]+\d*-[a-z][a-z0-9']*(?:-[a-z]+)?")
+"""Names as the form of the UI makes them up."""
 
 
 def flow_run_here() -> FlowRun:
@@ -68,6 +75,24 @@ def of_a_deployment() -> bool:
     return flow_run_here().deployment_id is not None
 
 
+async def tag_run(tag: str, *, there: bool) -> None:
+    """Add a tag to this run, or take it off; where the server does not take it, nothing happens.
+
+    Args:
+        tag: The tag.
+        there: Whether the run has it afterwards.
+    """
+    run_id = flow_run_here().id
+    try:
+        async with get_client() as client:
+            tags = set((await client.read_flow_run(run_id)).tags)
+            wanted = tags | {tag} if there else tags - {tag}
+            if wanted != tags:
+                await client.update_flow_run(run_id, tags=sorted(wanted))
+    except Exception as error:  # whatever it is, a tag is no reason to stop
+        logger.debug("the run's tags were not changed: %s", type(error).__name__)
+
+
 def patience_here() -> float:
     """Seconds to wait for an endpoint that is away, where the options do not say."""
     context = FlowRunContext.get()
@@ -77,18 +102,43 @@ def patience_here() -> float:
 
 def report_run_name() -> str:
     """A batch's name in the UI: its first topic, the number of the others, the model."""
+    name, made_up = _given_name()
+    if name and not made_up:
+        return name
     given: Any = flow_run.get_parameters()
     titles = [_title(topic) for topic in Lines.split(given.get("topics")) or ()]
-    return _run_name(titles, given.get("topics_file"), given.get("model"))
+    return name + _run_name(titles, given.get("topics_file"), given.get("model"))
 
 
 def branches_run_name() -> str:
     """The name in the UI of a run of branches: its first input, the number of others, the model."""
+    name, made_up = _given_name()
+    if name and not made_up:
+        return name
     given: Any = flow_run.get_parameters()
     several = Lines.split(given.get("queries")) or ()
     queries = [given["query"]] if "query" in given else several
     texts = [query if isinstance(query, str) else _values(query) for query in queries]
-    return _run_name(texts, given.get("queries_file"), given.get("model"))
+    return name + _run_name(texts, given.get("queries_file"), given.get("model"))
+
+
+def _given_name() -> tuple[str, bool]:
+    """The name that the run has so far, and whether topics are to follow it.
+
+    A name that the server made up counts for nothing. The form in the UI makes names up that a
+    person may have typed as well, such as `nu42-mundburg`: they stay, before the topics.
+    """
+    name = str(flow_run.get_name() or "")
+    if name.count("-") == 1 and _words().issuperset(name.split("-")):
+        return "", True
+    return (f"{name} · ", True) if _MAYBE_MADE_UP.fullmatch(name) else (name, False)
+
+
+@cache
+def _words() -> frozenset[str]:
+    """The words of which Prefect makes up names, such as `charming-boa`."""
+    lists: dict[str, dict[str, Any]] = import_module("coolname.data").config
+    return frozenset(word for one in lists.values() for word in one.get("words", ()))
 
 
 def _title(topic: Any) -> str:
@@ -104,9 +154,7 @@ def _values(query: Any) -> str:
 
 
 def _run_name(items: list[str], file: str | None, model: str | None) -> str:
-    first = one_line(items[0]) if items else ""
-    if len(first) > NAME_LENGTH:
-        first = f"{first[: NAME_LENGTH - 1]}…"
+    first = shortened(items[0]) if items else ""
     more = f"{len(items) - 1} more" if len(items) > 1 else ""
     file = file.rpartition("/")[2] if file else ""
     what = " + ".join(part for part in (first, more, file) if part) or "nothing"

@@ -24,7 +24,7 @@ PACE_S = 0.25
 MOST = 1000
 """Events in one request."""
 LISTENS_S = 10.0
-"""Seconds since the server took a group, in which new work waits for a server that is behind."""
+"""Seconds after the server took a group, in which new work waits for it to catch up."""
 UNHEARD_S = 30.0
 """Seconds for which a run that is over tries to send its last events, and for which a server may
 answer with an error of its own."""
@@ -57,13 +57,13 @@ def log_that_prefect_sends(why: BaseException) -> None:
 class GroupSender:
     """Sends the events of one flow run's task runs.
 
-    Whatever is not as expected, Prefect's own sender gets the events. Only events that a server
-    does not take for long after the run's end are dropped: Prefect's own sender would try each of
-    them for seconds, and the process could not end.
+    If anything is not as expected, Prefect's own sender gets the events. Only events that a server
+    still refuses long after the run's end are dropped: Prefect's own sender would try each of them
+    for seconds, and the process could not end.
 
     Args:
         client: Client of the server.
-        belongs_to: What the flow run belongs to, and so its task runs do.
+        belongs_to: The resources that the flow run and its task runs belong to.
         send_alone: Gives one event to Prefect's own sender.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Who sends the events of task runs to the Prefect server: groups, or Prefect's own sender.
+"""The sender of task runs' events to the Prefect server: groups, or Prefect's own sender.
 
 Groups are an optimization. When anything is not as expected, Prefect's own sender serves: a symbol
 is missing, the server is of another kind, it answers oddly, or there is an error of ours.
@@ -34,13 +34,13 @@ async def grouped_events() -> AsyncGenerator[None]:
     """Send the events of this flow run's task runs in groups, one request for each.
 
     Prefect's own sender sends them one by one, in a thread that competes with the tasks for the
-    interpreter, and looks up for each what the flow run belongs to. It still sends every other
+    interpreter, and looks up related resources for each. It still sends every other
     event.
     """
     async with AsyncExitStack() as opened:
         try:
             await _begin(opened)
-        except Exception as error:  # whatever it is, Prefect's own sender serves
+        except Exception as error:  # any error: Prefect's own sender serves
             log_that_prefect_sends(error)
             with suppress(Exception):
                 await opened.aclose()
@@ -70,7 +70,7 @@ async def _begin(opened: AsyncExitStack) -> None:
     with outside_of_tasks():
         belongs_to = await related_resources_from_run_context(client)
     if not belongs_to:
-        raise NoGroups("what the flow run belongs to is not known")
+        raise NoGroups("the resources of the flow run are not known")
     sender = GroupSender(client, belongs_to, send_alone)
     opened.push_async_callback(_finish, sender, asyncio.create_task(sender.keep_sending()))
     opened.enter_context(_replaced_sender(worker))

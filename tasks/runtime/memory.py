@@ -1,4 +1,4 @@
-"""Memory of a long run: what Python searches for garbage, and what Prefect keeps of task runs."""
+"""Memory of a long run: Python's garbage collection, and the results that Prefect keeps."""
 
 from __future__ import annotations
 

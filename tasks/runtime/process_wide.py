@@ -1,6 +1,6 @@
 """Changes to the whole process that several runs share: made once, undone by the last.
 
-Here: the counting. Not here: what is changed; each module of this room declares its own changes.
+Here: the counting. Not here: the changes; each module of this room declares its own.
 """
 
 from __future__ import annotations

@@ -18,13 +18,16 @@ from prefect import Task
 from prefect.client.schemas.objects import RunInput, State
 from prefect.futures import PrefectFuture, PrefectFutureList, PrefectTaskRunFuture
 from prefect.results import ResultRecord  # pyright: ignore[reportPrivateImportUsage]
-from prefect.states import Pending
+from prefect.states import Failed, Pending
 from prefect.task_engine import run_task_async
 from prefect.task_runners import TaskRunner
 from prefect.utilities.annotations import quote
+from pydantic import BaseModel
 
 R = TypeVar("R")
 T = TypeVar("T")
+Refusal = Callable[[dict[str, Any]], Awaitable[Exception | None]]
+"""Gives the reason not to start a task run; None: start it."""
 
 
 class LoopFuture(PrefectTaskRunFuture[R]):
@@ -37,7 +40,9 @@ class LoopFuture(PrefectTaskRunFuture[R]):
     def forget(self) -> None:
         """Drop the result of a run that is over; keep its state."""
         known: asyncio.Future[State[R]] = self._running.get_loop().create_future()
-        known.set_result(self._running.result().model_copy(update={"data": None}))
+        # Prefect's own copy is a new state, and takes longer than all else at the end of a topic.
+        copied = BaseModel.model_copy(self._running.result(), update={"data": None})
+        known.set_result(cast("State[R]", copied))
         self._running = known
 
     @property
@@ -81,12 +86,16 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
 
     Attributes:
         waits: Functions that each run of a mapped task awaits before it starts.
+        refusals: Functions that get the parameters of each run of a mapped task before it starts;
+            where one returns an error, no task run is made, and that is its outcome.
     """
 
     def __init__(self, window: int = 10) -> None:
         super().__init__()
         self.window = window
         self.waits: list[Callable[[], Awaitable[None]]] = []
+        self.refusals: list[Refusal] = []
+        self._refusal: State[Any] | None = None
         self._gate: asyncio.Semaphore | None = None
         self._runs: set[asyncio.Task[Any]] = set()
 
@@ -142,7 +151,16 @@ class EventLoopTaskRunner(TaskRunner[LoopFuture[Any]]):
         async with gate or nullcontext():
             for wait in self.waits if gate else ():
                 await wait()
+            for refusal in self.refusals if gate else ():
+                if why := await refusal(parameters):
+                    return self._refused(why)
             return await run_here(task, parameters, task_run_id, wait_for, dependencies)
+
+    def _refused(self, why: Exception) -> State[Any]:
+        """The state of a run that is not begun; one for all that have the same reason."""
+        if self._refusal is None or self._refusal.data is not why:
+            self._refusal = Failed(message=str(why), data=why)
+        return self._refusal
 
 
 class BackPressure:

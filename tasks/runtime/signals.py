@@ -1,4 +1,4 @@
-"""Ending a run on SIGTERM or Ctrl-C: no new call is made, calls under way may end.
+"""Ending a run on SIGTERM, SIGHUP or Ctrl-C: no new call is made, calls under way may end.
 
 Here: the signals, and when a run ends because of one. Not here: what a run publishes at its end.
 
@@ -19,11 +19,23 @@ from prefect.exceptions import TerminationSignal
 from prefect.utilities import engine
 
 from prefect_llm_reports.tasks.contract.errors import Interrupted
+from prefect_llm_reports.tasks.runtime.handlers import (
+    is_own,
+    is_prefects,
+    is_the_loops,
+    is_the_programs,
+)
 from prefect_llm_reports.tasks.runtime.logs import Log, log_of_this_run, logger
 from prefect_llm_reports.tasks.runtime.process_wide import process_wide
+from prefect_llm_reports.tasks.runtime.sigterm import handler_before_prefects
 
 GRACE_S = 20
 """Seconds that calls under way may take to end after an interruption."""
+HALT_S = 9
+"""Seconds after that in which the run may write its results; then it is cancelled."""
+AT_ONCE_S = 2
+"""Seconds for the same after the second request to end."""
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OTHERS_S = 25
 """Seconds after a signal for which a run waits for other runs of its process that got it."""
 HANDLER = "_prefect_sigterm_handler"
@@ -56,26 +68,33 @@ OTHER_THREAD = (
 
 
 class Interruption:
-    """Reacts to SIGTERM and SIGINT while calls are made; the second signal ends the run at once.
+    """Reacts to signals while calls are made; the second request ends the run at once.
 
     Args:
         stop: Makes sure that no new call is made.
-        on_signal: Receives the number of the first signal, and decides how the process ends. None:
-            the run ends as Prefect would have ended it.
+        on_signal: Receives the number of each signal that asks to end, and decides how the process
+            ends. None: the run ends as Prefect would have ended it.
+        halt: Gives up the calls under way, so that the run can write its results. None: the run is
+            cancelled instead.
 
     Attributes:
         number: The signal's number; 0: no signal came.
     """
 
     def __init__(
-        self, stop: Callable[[Interrupted], None], on_signal: Callable[[int], None] | None
+        self,
+        stop: Callable[[Interrupted], None],
+        on_signal: Callable[[int], None] | None,
+        halt: Callable[[], None] | None = None,
     ) -> None:
         self.number = 0
         self._stop = stop
         self._on_signal = on_signal
+        self._halt = halt
         self._timer: asyncio.TimerHandle | None = None
         self._run: asyncio.Task[Any] | None = None
         self._since = 0.0
+        self._concluding = False
         self._log: Log = logger
 
     @contextmanager
@@ -108,16 +127,23 @@ class Interruption:
         self._end_by_signal()
 
     def _end_by_signal(self) -> None:
-        if self.number and self._on_signal is None:
+        handed_on = _signals.handed_on(self.number)
+        if self.number and self._on_signal is None and not handed_on:
             if self.number == signal.SIGINT:
                 raise KeyboardInterrupt
             raise TerminationSignal(self.number)
+
+    def let_conclude(self) -> None:
+        """Let the run write its result, however long that takes; only a second request ends it."""
+        self._concluding = True
+        if self._timer:
+            self._timer.cancel()
 
     def withdraw(self, why: Interrupted, grace_s: float) -> None:
         """End the run without a signal: calls under way may take `grace_s` seconds to end."""
         self._stop(why)
         if self._run and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(grace_s, self._run.cancel)
+            self._timer = asyncio.get_running_loop().call_later(grace_s, self._give_up, HALT_S)
 
     def heed(self, number: int) -> None:
         """React to a signal: start nothing new; at the second request end the run at once."""
@@ -125,7 +151,9 @@ class Interruption:
         now = asyncio.get_running_loop().time()
         if self.number:
             if number == self.number or now > self._since + ECHO_S:
-                self._run.cancel()
+                if self._on_signal:
+                    self._on_signal(number)
+                self._give_up(AT_ONCE_S)
             return
         self.number, self._since = number, now
         name = signal.Signals(number).name
@@ -133,12 +161,26 @@ class Interruption:
         self._log.info("interrupted by %s: no further calls; calls under way may end", name)
         if self._on_signal:
             self._on_signal(number)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GRACE_S, self._run.cancel)
+        if self._timer is None and not self._concluding:
+            self._timer = asyncio.get_running_loop().call_later(GRACE_S, self._give_up, HALT_S)
+
+    def _give_up(self, patience_s: float) -> None:
+        """Give up the calls under way; cancel the run if that does not end it in time."""
+        assert self._run is not None
+        if self._timer:
+            self._timer.cancel()
+        if self._halt is None:
+            self._run.cancel()
+            return
+        self._timer = asyncio.get_running_loop().call_later(patience_s, self._run.cancel)
+        self._halt()
 
 
 class _Signals:
-    """SIGTERM and SIGINT of this process, while runs in its main thread react to them.
+    """The signals that end this process, while runs in its main thread react to them.
+
+    Programs that contain a run, such as a web server, get each signal as well, at once. SIGHUP is
+    taken only where it would end the process: `nohup` ignores it, and servers reload by it.
 
     Before Prefect sends SIGTERM, it says why: a cancel, or the end of a worker. The process
     acknowledges that only while it finds Prefect's own handler installed, so our handler takes its
@@ -151,8 +193,10 @@ class _Signals:
         self._at_work: set[Interruption] = set()
         self._quiet = asyncio.Event()
         self._before: dict[int, Any] = {}
+        self._behind_prefects: Any = None
         self._ours: dict[int, Any] = {}
         self._prefects: Any = None
+        self._handler: Any = None
         self._left_to_prefect = False
         self._look_again: asyncio.TimerHandle | None = None
         self._taken_over = process_wide(self._take_over)
@@ -177,9 +221,13 @@ class _Signals:
                 self._runs.remove(run)
 
     def _take_over(self) -> Generator[None]:
-        """Remember what is found first, and restore it at the end."""
+        """Remember the handlers found first, and restore them at the end."""
         self._prefects = getattr(engine, HANDLER, None)
         self._left_to_prefect = False
+        self._behind_prefects = None
+        self._handler = self._handler_of(asyncio.get_running_loop())
+        self._at_work.clear()
+        self._quiet = asyncio.Event()
         try:
             yield
         finally:
@@ -188,18 +236,47 @@ class _Signals:
     def _take(self) -> None:
         """Take the signals, also from flows of this loop that started or ended meanwhile."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in NUMBERS:
             found = signal.getsignal(number)
             ours = number in self._ours and found is self._ours[number]
             if ours or (number == signal.SIGTERM and self._left_to_prefect):
                 continue
-            loop.add_signal_handler(number, self._deliver, number)
-            self._before[number], self._ours[number] = found, signal.getsignal(number)
-            if number == signal.SIGTERM and _is_prefects(found):
+            if number == signal.SIGHUP and found is not signal.SIG_DFL and not is_own(found):
+                continue
+            self._before[number], self._ours[number] = found, self._handler
+            signal.signal(number, self._handler)
+            signal.siginterrupt(number, False)
+            if number == signal.SIGTERM and is_prefects(found):
+                self._behind_prefects = handler_before_prefects()
                 self._take_name(found)
         if self._look_again:
             self._look_again.cancel()
         self._look_again = loop.call_later(LOOK_S, self._take)
+
+    def _handler_of(self, loop: asyncio.AbstractEventLoop) -> Callable[[int, Any], None]:
+        """A handler that tells the runs of this loop, and then the handler that was there before.
+
+        A handler that the program gave to the event loop is called by the loop itself.
+        """
+
+        def handler(number: int, frame: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._deliver, number)
+            before = self._before_all(number)
+            if is_the_programs(before):
+                before(number, frame)
+
+        return handler
+
+    def handed_on(self, number: int) -> bool:
+        """Whether the program that contains the run got the signal, and so decides on its end."""
+        before = self._before_all(number)
+        return is_the_programs(before) or is_the_loops(before)
+
+    def _before_all(self, number: int) -> Any:
+        """The handler that was there before ours and Prefect's."""
+        before = self._before.get(number)
+        return self._behind_prefects if is_prefects(before) else before
 
     def _take_name(self, found: Any) -> None:
         """Put our handler of SIGTERM where Prefect looks for its own; else give SIGTERM back."""
@@ -209,7 +286,6 @@ class _Signals:
                 return
             setattr(engine, HANDLER, self._prefects)
         del self._ours[signal.SIGTERM]
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, found)
         self._left_to_prefect = True
 
@@ -236,25 +312,19 @@ class _Signals:
         """Restore the handlers that we found; keep those that others installed since."""
         if self._look_again:
             self._look_again.cancel()
-        loop = asyncio.get_running_loop()
         for number, ours in self._ours.items():
-            found = signal.getsignal(number)
-            loop.remove_signal_handler(number)
-            signal.signal(number, self._before[number] if found is ours else found)
+            if signal.getsignal(number) is ours:
+                signal.signal(number, self._before[number])
         self._ours.clear()
         if self._prefects is not None:
             setattr(engine, HANDLER, self._prefects)
-
-
-def _is_prefects(handler: Any) -> bool:
-    return str(getattr(handler, "__module__", "")).partition(".")[0] == "prefect"
 
 
 def _acknowledges() -> bool:
     """Whether Prefect would acknowledge a cancel now."""
     try:
         return bool(getattr(engine, CHECK)())
-    except Exception:  # whatever changed in Prefect, it is not as we know it
+    except Exception:  # Prefect has changed here
         return False
 
 

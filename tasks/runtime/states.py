@@ -1,6 +1,6 @@
-"""How a run ends in Prefect: a state with a name and a message that an operator understands.
+"""The final state of a run in Prefect, with a name and a message that an operator understands.
 
-Here: the choice of the state. Not here: how a run comes to its result. A batch that is incomplete
+Here: the choice of the state. Not here: the result of a run. A batch that is incomplete
 is more than a green tick. A deployment's run then ends Failed, because nobody waits for the result
 that it returns. A run that Python or the command line started returns its result, in a state of the
 same name and message.
@@ -8,20 +8,25 @@ same name and message.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
-from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Failed
 
 from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
+from prefect_llm_reports.tasks.contract.quotes import Quote
 from prefect_llm_reports.tasks.contract.records import ErrorReport
 from prefect_llm_reports.tasks.contract.reports import BatchResult
 from prefect_llm_reports.tasks.text.figures import outcome_text, statuses_text
+from prefect_llm_reports.tasks.text.quotes import quote_text
 
 Ending = Literal["Completed", "Partial", "Stopped", "BudgetExhausted", "Failed"]
 
-HELD_BACK = "held_back"
-"""Kind of the error of a report that a person decided not to publish; the run has not failed."""
+
+def quote_state(quote: Quote) -> State[Any]:
+    """The final state of a run that was a quote."""
+    return _state("Completed", [f"Quote: {quote_text(quote)}"], quote, deployed=False)
 
 
 def report_state(result: BatchResult, *, deployed: bool) -> State[Any]:
@@ -31,15 +36,12 @@ def report_state(result: BatchResult, *, deployed: bool) -> State[Any]:
         result: The result of the batch.
         deployed: The run is a deployment's.
     """
-    unpublished = [r.error for r in result.reports if r.status != "published"]
-    fell_short = any(error is None or error.kind != HELD_BACK for error in unpublished)
-    name = _ending(result.status, result.error, unpublished) if fell_short else "Completed"
+    errors = [r.error for r in result.reports if r.status not in ("published", "held_back")]
+    name = _ending(result.status, result.error, errors)
     said = [outcome_text(result)]
-    if result.error:
-        said.append(result.error.message)
-    elif fell_short:
-        first = next((error for error in unpublished if error and error.kind != HELD_BACK), None)
-        said += [f"first: {first.message}"] if first else []
+    first = result.error or next((error for error in errors if error), None)
+    if first:
+        said.append(first.message if first is result.error else f"first: {first.message}")
     return _state(name, said, result, deployed=deployed)
 
 
@@ -75,10 +77,20 @@ def _ending(status: str, stopped: ErrorReport | None, errors: list[ErrorReport |
     return endings.get(status, "Stopped")
 
 
+class _Final(State[Any]):
+    """A final state whose result Prefect does not search for futures.
+
+    In a batch of 20,000 topics the search takes longer than to end all that were not begun.
+    """
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(())
+
+
 def _state(name: Ending, said: list[str], result: Any, *, deployed: bool) -> State[Any]:
     if name == "Completed":
-        return Completed(message=said[0], data=result)
+        return _Final(type=StateType.COMPLETED, message=said[0], data=result)
     if deployed:
         said.append("Retry to continue; paid answers are used again")
         return Failed(name=name, message=". ".join(said)[:1900])
-    return Completed(name=name, message=". ".join(said)[:1900], data=result)
+    return _Final(type=StateType.COMPLETED, name=name, message=". ".join(said)[:1900], data=result)

@@ -237,3 +237,82 @@ def test_an_error_in_one_of_two_runs_leaves_the_other_its_signals(first_ends: st
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     asyncio.run(asyncio.wait_for(overlapping(), PATIENCE_S))
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize("flows", [0, 1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["process", "loop"])
+def test_a_program_that_contains_a_run_gets_the_signal_as_well(
+    where: str, number: int, flows: int
+) -> None:
+    """A web server, for instance, which then decides how the process ends.
+
+    Prefect takes SIGTERM while a flow runs, and remembers the program's handler to itself.
+    """
+    heard: list[int] = []
+
+    async def contained() -> None:
+        stopped: list[str] = []
+        loop = asyncio.get_running_loop()
+        if where == "loop":
+            loop.add_signal_handler(number, heard.append, number)
+        interruption = Interruption(lambda why: stopped.append(str(why)), None)
+        with ExitStack() as around:
+            for _ in range(flows):
+                around.enter_context(capture_sigterm())
+            around.enter_context(interruption.heeded())
+            os.kill(os.getpid(), number)
+            await until(lambda: heard and stopped)
+            await interruption.end()  # raises nothing: the program decides
+        os.kill(os.getpid(), number)
+        await until(lambda: len(heard) == 2)
+        if where == "loop":
+            loop.remove_signal_handler(number)
+
+    before = signal.getsignal(number)
+    try:
+        if where == "process":
+            signal.signal(number, lambda got, _: heard.append(got))
+        asyncio.run(asyncio.wait_for(contained(), PATIENCE_S))
+    finally:
+        signal.signal(number, before)
+    assert heard == [number, number]
+
+
+def test_a_closed_terminal_ends_a_run_and_nohup_keeps_it() -> None:
+    """SIGHUP is heeded where it would end the process, and stays ignored where it was."""
+
+    async def signalled_by(handler: Any) -> bool:
+        signal.signal(signal.SIGHUP, handler)
+        stopped: list[str] = []
+        with Interruption(lambda why: stopped.append(str(why)), lambda _: None).heeded():
+            os.kill(os.getpid(), signal.SIGHUP)
+            for _ in range(3):
+                await asyncio.sleep(0)
+        return bool(stopped)
+
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        assert asyncio.run(signalled_by(signal.SIG_DFL))
+        assert not asyncio.run(signalled_by(signal.SIG_IGN))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_calls_that_hang_are_given_up_so_that_the_run_can_write(
+    requests: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the time of grace, or at the second request, the run is not cancelled at once."""
+    monkeypatch.setattr(signals, "GRACE_S", 0 if requests == 1 else 3600)
+
+    async def hanging() -> str:
+        halted = asyncio.Event()
+        with Interruption(lambda why: None, lambda _: None, halted.set).heeded():
+            for _ in range(requests):
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.sleep(0)
+            await halted.wait()
+            return "written"
+
+    assert asyncio.run(asyncio.wait_for(hanging(), PATIENCE_S)) == "written"
