@@ -1,6 +1,6 @@
 """The public flows. Importing this package is cheap: a flow is loaded when it is first used.
 
-Here: the flows, and the command line in `cli`. Not here: what their tasks do. Importing changes
+Here: the flows, and the command line in `cli`. Not here: their tasks. Importing changes
 nothing of the process. No module here has the name of a flow, because
 `from prefect_llm_reports.flows import report_batch` would then give the module.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Use,
     )
     from prefect_llm_reports.tasks.contract.options import ReportOptions
+    from prefect_llm_reports.tasks.contract.quotes import Quote
     from prefect_llm_reports.tasks.contract.reports import BatchResult, Topic
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "BranchOptions",
     "BranchesResult",
     "Query",
+    "Quote",
     "ReportOptions",
     "Topic",
     "Use",
@@ -57,6 +59,7 @@ __getattr__ = lazily(
         "BranchOptions": _BRANCHES,
         "BranchesResult": _RESULTS,
         "Query": _BRANCHES,
+        "Quote": "prefect_llm_reports.tasks.contract.quotes",
         "ReportOptions": "prefect_llm_reports.tasks.contract.options",
         "Topic": _REPORTS,
         "Use": _BRANCHES,

@@ -7,13 +7,13 @@ names up where it loads the file under another name.
 import asyncio
 from typing import Annotated, Any, cast
 
-from prefect import flow
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from prefect_llm_reports.tasks.branches.artifacts import show_result
 from prefect_llm_reports.tasks.branches.batch import BranchBatch
 from prefect_llm_reports.tasks.branches.checking import CheckedProgram, check_branches
+from prefect_llm_reports.tasks.branches.quoting import quote_branches
 from prefect_llm_reports.tasks.branches.run import BranchRun, answer_inquiry
 from prefect_llm_reports.tasks.contract.branch_results import BranchBatchResult, BranchesResult
 from prefect_llm_reports.tasks.contract.branches import Branch, BranchOptions
@@ -31,11 +31,12 @@ from prefect_llm_reports.tasks.contract.run_forms import (
 )
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.blocks import saved_endpoints
-from prefect_llm_reports.tasks.llm.tracing import configure_exporter
+from prefect_llm_reports.tasks.runtime.artifacts import show_quote
 from prefect_llm_reports.tasks.runtime.context import branches_run_name, of_a_deployment
 from prefect_llm_reports.tasks.runtime.events import grouped_events
+from prefect_llm_reports.tasks.runtime.flows import checked_flow
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner
-from prefect_llm_reports.tasks.runtime.states import branch_batch_state, branches_state
+from prefect_llm_reports.tasks.runtime.states import branch_batch_state, branches_state, quote_state
 
 Question = Annotated[str, Field(title="Question")]
 Fields = Annotated[dict[str, Any], Field(title="Object")]
@@ -44,10 +45,11 @@ Inputs = Annotated[list[Input], Lines("Objects")]
 Branches = Annotated[list[Branch], Field(title="List")]
 
 
-@flow(
+@checked_flow(
     name="parallel-branches",
     flow_run_name=branches_run_name,
     persist_result=False,
+    retries=0,
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def parallel_branches(
@@ -78,7 +80,7 @@ async def parallel_branches(
 
     Returns:
         The outputs in branch order, each an answer or an error, and the merge, with cost in US
-        dollars.
+        dollars. With the option `quote`: a `Quote`, and no answer.
 
     Raises:
         BadInput: The request is invalid; no call was made.
@@ -92,19 +94,24 @@ async def parallel_branches(
         options=options,
     )
     checked = await _checked(request)
+    if checked.asker.program.options.quote:
+        return await _quoted(checked)
     async with grouped_events():
         async with BranchRun(checked, Settings()).open() as run:
             result, _ = await run.answered(checked.inquiries[0])
+            if run.progress:
+                run.progress.result = result
         await run.interruption.end()
         await show_result(result)
     ending: Any = branches_state(result, deployed=of_a_deployment())
     return ending
 
 
-@flow(
+@checked_flow(
     name="branch-batch",
     flow_run_name=branches_run_name,
     persist_result=False,
+    retries=0,
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def branch_batch(
@@ -124,8 +131,8 @@ async def branch_batch(
 
     Args:
         queries: The inputs: questions, or objects with fields of your own.
-        queries_file: A file of inputs (.txt, .yaml, .json or .csv), added to those above: a path
-            on the worker, or s3://bucket/key.
+        queries_file: A file of inputs (.txt, .yaml, .json, .csv or .xlsx), added to those above: a
+            path on the worker, or s3://bucket/key.
         branches: The branches, as in parallel-branches.
         merge: How outputs are merged: all, any, best, vote, concat or synthesize.
         model: Model of the branches that name none; "offline" needs no endpoint.
@@ -136,7 +143,8 @@ async def branch_batch(
         options: Everything else: concurrency, budget, deadline, what the merge needs, store.
 
     Returns:
-        The result of each input, in input order, with calls, tokens and cost in US dollars.
+        The result of each input, in input order, with calls, tokens and cost in US dollars. With
+        the option `quote`: a `Quote`, and no answer.
 
     Raises:
         BadInput: The request is invalid; no call was made.
@@ -152,6 +160,8 @@ async def branch_batch(
         options=options,
     )
     checked = await _checked(request)
+    if checked.asker.program.options.quote:
+        return await _quoted(checked)
     async with grouped_events():
         batch = BranchBatch(checked, Settings())
         async with batch.open():
@@ -161,8 +171,14 @@ async def branch_batch(
     return ending
 
 
+async def _quoted(checked: CheckedProgram) -> Any:
+    """End the run with a quote, without a call."""
+    quote = await quote_branches(checked)
+    await show_quote(quote)
+    return quote_state(quote)
+
+
 async def _checked(request: BranchesRequest) -> CheckedProgram:
     """Check the request as a whole, before any call."""
-    configure_exporter()
     saved = await saved_endpoints(request.saved_endpoints)
     return await asyncio.to_thread(check_branches, request, Settings(), saved)

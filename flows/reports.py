@@ -7,10 +7,11 @@ names up where it loads the file under another name.
 import asyncio
 from typing import Annotated, Any, cast
 
-from prefect import flow, unmapped
+from prefect import unmapped
 from pydantic import Field
 
 from prefect_llm_reports.flows.shards import run_shard
+from prefect_llm_reports.flows.worker_home import topics_path
 from prefect_llm_reports.tasks.contract.choices import (
     DEFAULT_ROUNDS,
     DEFAULT_THRESHOLD,
@@ -33,23 +34,26 @@ from prefect_llm_reports.tasks.contract.run_forms import (
 )
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.blocks import saved_endpoints
-from prefect_llm_reports.tasks.llm.tracing import configure_exporter
 from prefect_llm_reports.tasks.reports.batch import BatchRun
 from prefect_llm_reports.tasks.reports.checking import check_batch
+from prefect_llm_reports.tasks.reports.quoting import quote_batch
 from prefect_llm_reports.tasks.reports.refining import refine_report
+from prefect_llm_reports.tasks.runtime.artifacts import show_quote
 from prefect_llm_reports.tasks.runtime.context import of_a_deployment, report_run_name
 from prefect_llm_reports.tasks.runtime.events import grouped_events
+from prefect_llm_reports.tasks.runtime.flows import checked_flow
 from prefect_llm_reports.tasks.runtime.runner import EventLoopTaskRunner, as_is
-from prefect_llm_reports.tasks.runtime.states import report_state
+from prefect_llm_reports.tasks.runtime.states import quote_state, report_state
 from prefect_llm_reports.tasks.shards.batch import SplitRun, shards_of
 
 Topics = Annotated[list[str | Topic], Lines("With guidance")]
 
 
-@flow(
+@checked_flow(
     name="report-batch",
     flow_run_name=report_run_name,
     persist_result=False,
+    retries=0,
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def report_batch(
@@ -70,8 +74,8 @@ async def report_batch(
 
     Args:
         topics: The topics, one report for each: titles, or titles with guidance.
-        topics_file: A file of topics (.txt, .yaml, .json or .csv), added to those above: a path
-            on the worker, or s3://bucket/key.
+        topics_file: A file of topics (.txt, .yaml, .json, .csv or .xlsx), added to those above: a
+            path on the worker, or s3://bucket/key.
         max_iterations: Rounds of critique for a report, 1 to 10.
         quality_threshold: Score from 1 to 10 at which a report is accepted; 8 is ready for
             publication.
@@ -84,16 +88,16 @@ async def report_batch(
         options: Everything else: concurrency, budget, deadline, other models, style, store.
 
     Returns:
-        The result of each topic, in input order, with calls, tokens and cost in US dollars.
+        The result of each topic, in input order, with calls, tokens and cost in US dollars. With
+        the option `quote`: a `Quote`, and no report.
 
     Raises:
         BadInput: The request is invalid; no call was made.
     """
-    configure_exporter()
     settings = Settings()
     request = BatchRequest(
         topics=topics,
-        topics_file=topics_file,
+        topics_file=topics_path(topics_file),
         max_iterations=max_iterations,
         quality_threshold=quality_threshold,
         model=model,
@@ -103,6 +107,10 @@ async def report_batch(
     )
     saved = await saved_endpoints(request.saved_endpoints)
     batch = await asyncio.to_thread(check_batch, request, settings, saved)
+    if batch.plan.options.quote:
+        quote = await quote_batch(batch)
+        await show_quote(quote)
+        return cast("Any", quote_state(quote))
     async with grouped_events():
         if count := await shards_of(batch):
             async with SplitRun.opened(batch, settings, count, request.endpoint) as run:

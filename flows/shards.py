@@ -14,7 +14,6 @@ from prefect_llm_reports.tasks.contract.reports import BatchResult
 from prefect_llm_reports.tasks.contract.requests import BatchRequest
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.blocks import saved_endpoints
-from prefect_llm_reports.tasks.llm.tracing import configure_exporter
 from prefect_llm_reports.tasks.reports.checking import check_batch
 from prefect_llm_reports.tasks.reports.refining import refine_report
 from prefect_llm_reports.tasks.runtime.context import outside_of_tasks
@@ -28,6 +27,7 @@ from prefect_llm_reports.tasks.shards.run import ShardRun, read_order
     name="report-shard",
     flow_run_name="shard {shard} of {run_id}",
     persist_result=False,
+    retries=0,
     task_runner=cast(Any, EventLoopTaskRunner()),
 )
 async def report_shard(
@@ -49,7 +49,6 @@ async def report_shard(
     Raises:
         BadInput: The part has no order, or this worker cannot carry it out; no call was made.
     """
-    configure_exporter()
     settings = Settings()
     order = await asyncio.to_thread(read_order, output, run_id, shard)
     request = BatchRequest(

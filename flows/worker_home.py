@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 
 HOME = "LLM_REPORTS_HOME"
+EXAMPLES = "deployments/topics/"
+"""Where the shipped topics are, in the project."""
 
 
 def enter() -> dict[str, str]:
@@ -33,6 +36,21 @@ def enter() -> dict[str, str]:
         )
     os.chdir(directory)
     return {"directory": str(directory)}
+
+
+def topics_path(topics_file: str | None) -> str | None:
+    """The path of a topics file: as given, or the shipped example that it names.
+
+    Args:
+        topics_file: As given. A relative path begins in the directory of the run; where it leads
+            to nothing and names an example of `deployments/topics`, the installed copy is used.
+    """
+    if not topics_file or not topics_file.startswith(EXAMPLES) or Path(topics_file).exists():
+        return topics_file
+    shipped = Path(str(files("prefect_llm_reports.flows.deployments"))) / topics_file.removeprefix(
+        "deployments/"
+    )
+    return str(shipped) if shipped.is_file() else topics_file
 
 
 def _is_removed_after(directory: Path) -> bool:

@@ -1,6 +1,6 @@
-"""The commands of `llm-reports`, their arguments and help.
+"""The commands of `llm-reports`, with the arguments and help of those that ask models.
 
-Not here: what a command does, see `main`.
+Not here: the arguments of the other commands (`tool_arguments`), what a command does (`main`).
 """
 
 from __future__ import annotations
@@ -10,18 +10,33 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from prefect_llm_reports.flows.cli.parsing import Parser
+from prefect_llm_reports.flows.cli.tool_arguments import add_tools
 from prefect_llm_reports.tasks.contract.choices import (
+    ANSWER_TOKENS,
     ANSWERS_FOLDER,
+    AUDIENCE,
     BRANCH_CALLS_AT_ONCE,
+    DEADLINE_S,
     DEFAULT_MERGE,
+    DEFAULT_MODEL,
     DEFAULT_ROUNDS,
     DEFAULT_THRESHOLD,
+    EFFORTS,
+    FLEX_DEADLINE_S,
     FORMATS,
+    LANGUAGE,
+    LENGTH_WORDS,
+    MAX_OUTPUT_TOKENS,
     MERGES,
+    PATIENCE_S,
     REPORT_CALLS_AT_ONCE,
+    REPORT_WORDS,
     REPORTS_FOLDER,
     ROUNDS,
     SCORES,
+    TEMPERATURES,
+    TIERS,
 )
 
 EXAMPLES = """examples:
@@ -34,10 +49,24 @@ EXAMPLES = """examples:
 exit status of run: 0 every report published, 2 bad input or configuration, 3 some reports failed,
 4 stopped early with paid work kept, 130/143 interrupted. Run the same command again to continue."""
 
+ENVIRONMENT = """environment:
+  OPENAI_API_KEY          key of the endpoint
+  OPENAI_BASE_URL         its address, as --base-url
+  LLM_REPORTS_STORE       where paid answers are kept
+  LLM_REPORTS_PRICES      prices by model as JSON, for budgets where the price list knows none
+  LLM_REPORTS_ALLOW_HTTP  true: http to other machines
+  LLM_REPORTS_BACKOFF_S   longest wait before a second attempt, default: 1
+  LLM_REPORTS_PAGES_URL   web address of the output, for links in the UI
+  LLM_REPORTS_PAGES_FOLDER
+                          the output that has this address, default: any
+  LLM_REPORTS_SOURCES     folders below which sources may lie, with : between, default: this one
+  LLM_REPORTS_LEASE_S     seconds until a dead process's lock in S3 expires, default: 60
+  PREFECT_API_URL         your Prefect server; without it an embedded one is started"""
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="llm-reports",
         description="Topics in, finished and quality-checked reports out.",
         epilog=EXAMPLES,
@@ -46,13 +75,18 @@ def parser() -> argparse.ArgumentParser:
     with suppress(PackageNotFoundError):  # a checkout that is not installed
         top.add_argument("--version", action="version", version=version("prefect-llm-reports"))
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="write, refine and publish reports")
+    run = _calling_parser(commands, "run", "write, refine and publish reports")
     run.add_argument("topics", nargs="*", metavar="TOPIC", help="a topic; each gets one report")
-    run.add_argument("--topics-file", metavar="F", help="topics as .txt, .yaml, .json or .csv")
     run.add_argument(
-        "--output", metavar="DIR", default=REPORTS_FOLDER, help=f"default: {REPORTS_FOLDER}"
+        "-f", "--topics-file", metavar="F", help="topics as .txt, .yaml, .json, .csv or .xlsx"
+    )
+    run.add_argument("--topic-column", metavar="C", help="the file's column of topics")
+    run.add_argument("--guidance-column", metavar="C", help="the file's column of guidance")
+    run.add_argument(
+        "-o", "--output", metavar="DIR", default=REPORTS_FOLDER, help=f"default: {REPORTS_FOLDER}"
     )
     run.add_argument(
+        "-n",
         "--max-iterations",
         metavar="N",
         type=int,
@@ -60,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"{ROUNDS}, default: {DEFAULT_ROUNDS}",
     )
     run.add_argument(
+        "-q",
         "--quality-threshold",
         metavar="N",
         type=float,
@@ -67,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"{SCORES}, default: {DEFAULT_THRESHOLD}",
     )
     _calling_arguments(run, REPORT_CALLS_AT_ONCE)
+    _report_arguments(run)
     run.add_argument(
         "--format",
         metavar="F",
@@ -75,14 +111,20 @@ def parser() -> argparse.ArgumentParser:
         choices=FORMATS,
         help="pdf or docx, beside Markdown and HTML; may be repeated",
     )
+    run.add_argument(
+        "-s",
+        "--source",
+        metavar="F",
+        dest="sources",
+        action="append",
+        help="a file, folder, s3:// prefix or s3-bucket/NAME that reports may quote; may be"
+        " repeated",
+    )
     run.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     _branches(
-        commands.add_parser("branches", help="ask parallel branches, and merge their answers")
+        _calling_parser(commands, "branches", "ask parallel branches, and merge their answers")
     )
-    _draw(commands.add_parser("draw", help="draw a program of branches, or the report flow"))
-    _add_serve(commands)
-    _add_verify(commands)
-    _add_view(commands)
+    add_tools(commands)
     return top
 
 
@@ -91,7 +133,7 @@ def _branches(branches: argparse.ArgumentParser) -> None:
         "queries", nargs="*", metavar="QUERY", help="a question; each is put to all branches"
     )
     branches.add_argument(
-        "--queries-file", metavar="F", help="inputs as .txt, .yaml, .json or .csv, for a batch"
+        "--queries-file", metavar="F", help="inputs as .txt, .yaml, .json, .csv or .xlsx"
     )
     branches.add_argument(
         "--branches-file",
@@ -101,74 +143,117 @@ def _branches(branches: argparse.ArgumentParser) -> None:
     branches.add_argument(
         "--merge",
         choices=MERGES,
-        help=f"what becomes of the answers, default: {DEFAULT_MERGE}",
+        help=f"how answers are merged, default: {DEFAULT_MERGE}",
     )
     branches.add_argument(
-        "--output", metavar="DIR", help=f"result directories of a batch, default: {ANSWERS_FOLDER}"
+        "-o",
+        "--output",
+        metavar="DIR",
+        help=f"result directories of a batch, default: {ANSWERS_FOLDER}",
     )
     _calling_arguments(branches, BRANCH_CALLS_AT_ONCE)
     branches.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
+def _calling_parser(commands: Any, name: str, purpose: str) -> argparse.ArgumentParser:
+    """A command that asks models; its help lists the environment variables."""
+    return commands.add_parser(
+        name,
+        help=purpose,
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def _calling_arguments(parser: argparse.ArgumentParser, calls_at_once: int) -> None:
-    parser.add_argument("--model", metavar="M", help="model name; offline: no LLM, free")
-    parser.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server")
-    parser.add_argument("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
-    parser.add_argument(
-        "--concurrency", metavar="N", type=int, help=f"calls at once, default: {calls_at_once}"
+    """Where and how models are asked."""
+    add = parser.add_argument
+    add(
+        "-m",
+        "--model",
+        metavar="M",
+        help=f"model name, default: the endpoint's own, else {DEFAULT_MODEL}; offline: no LLM,"
+        " free",
     )
-    parser.add_argument("--budget", metavar="USD", help="most that the run may cost")
-    parser.add_argument("--price", choices=("standard", "flex"), help="flex: half price, slower")
-    parser.add_argument("--deadline", metavar="SECONDS", help="longest time for one call")
+    add("--base-url", metavar="URL", help="an OpenAI-compatible server")
+    add("--endpoint", metavar="NAME", help="a saved LLM endpoint block")
+    add(
+        "-c",
+        "--concurrency",
+        metavar="N",
+        type=int,
+        help=f"calls at once, default: {calls_at_once}",
+    )
+    add("--rpm", metavar="N", help="the account's requests a minute, default: found out")
+    add("--tpm", metavar="N", help="the account's tokens a minute, default: found out")
+    add("-b", "--budget", metavar="USD", help="most that the run may cost, default: no limit")
+    add(
+        "--price",
+        choices=TIERS,
+        help=f"flex: half price, slower; default: {TIERS[0]}",
+    )
+    add(
+        "--deadline",
+        metavar="SECONDS",
+        help=f"longest time for one call, default: {DEADLINE_S}, with flex {FLEX_DEADLINE_S}",
+    )
+    add(
+        "--patience",
+        metavar="S",
+        help=f"seconds to wait for an endpoint that went away, default: {PATIENCE_S:g}",
+    )
+    add(
+        "--max-output-tokens",
+        metavar="N",
+        help=f"tokens of one answer, reasoning included, {ANSWER_TOKENS}; default:"
+        f" {MAX_OUTPUT_TOKENS}",
+    )
+    add(
+        "--temperature",
+        metavar="T",
+        help=f"sampling temperature, {TEMPERATURES}; default: the model's own",
+    )
+    add(
+        "--reasoning-effort",
+        metavar="E",
+        choices=EFFORTS,
+        help=f"how much the model reasons: {', '.join(EFFORTS)}; default: the model's own",
+    )
+    add("--options", metavar="F.yaml", help="further options as .yaml or .json")
+    add(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        help="one option, as --set plateau=2 or --set extra_body.top_p=0.9; may be repeated",
+    )
+    add(
+        "--refresh",
+        action="store_const",
+        const=True,
+        help="buy stored answers again",
+    )
+    add(
+        "--quote",
+        action="store_const",
+        const=True,
+        help="make no call: show what would be asked, its cost and its time",
+    )
+    add(
+        "--trace",
+        metavar="ADDRESS",
+        help="send spans to MLflow's tracking URI or an OTLP collector; default: none",
+    )
+    add("--experiment", metavar="NAME", help="MLflow's experiment; default: Default")
 
 
-def _draw(draw: argparse.ArgumentParser) -> None:
-    draw.add_argument(
-        "what",
-        nargs="?",
-        choices=("report-batch", "parallel-branches"),
-        default="parallel-branches",
-        help="default: parallel-branches",
+def _report_arguments(run: argparse.ArgumentParser) -> None:
+    """Language, readers, length and style of the reports."""
+    run.add_argument("-l", "--language", metavar="L", help=f"of the reports, default: {LANGUAGE}")
+    run.add_argument("-a", "--audience", metavar="A", help=f"their readers, default: {AUDIENCE}")
+    run.add_argument(
+        "-w",
+        "--words",
+        metavar="N",
+        help=f"length to aim for, {REPORT_WORDS}; default: {LENGTH_WORDS}",
     )
-    draw.add_argument("--branches-file", metavar="F", help="the branches as .yaml or .json")
-    draw.add_argument("--merge", choices=MERGES, help="the merge")
-    draw.add_argument("--output", metavar="FILE.svg", help="default: standard output")
-
-
-def _add_serve(commands: Any) -> None:
-    serve = commands.add_parser(
-        "serve", help="serve the deployments on this machine, without a work pool"
-    )
-    serve.add_argument(
-        "--topics-file",
-        metavar="F",
-        help="topics of the nightly and weekly deployments; default: the shipped examples",
-    )
-
-
-def _add_verify(commands: Any) -> None:
-    verify = commands.add_parser(
-        "verify",
-        help="check that published files are whole and unaltered",
-        epilog="exit status: 0 all good, 1 something is missing, altered, extra or unfinished, 2"
-        " bad input",
-    )
-    verify.add_argument(
-        "directory", metavar="DIR", help="an output folder, a run or a result directory, also in S3"
-    )
-    verify.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-
-def _add_view(commands: Any) -> None:
-    view = commands.add_parser("view", help="read reports in the browser")
-    view.add_argument(
-        "directory",
-        metavar="DIR",
-        nargs="?",
-        default=REPORTS_FOLDER,
-        help=f"default: {REPORTS_FOLDER}",
-    )
-    view.add_argument("--port", metavar="N", type=int, default=0, help="default: any free one")
-    view.add_argument(
-        "--no-browser", action="store_true", help="print the address, and open no browser"
-    )
+    run.add_argument("--style", metavar="S", help="rules of style, in plain words; default: none")

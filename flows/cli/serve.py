@@ -1,15 +1,17 @@
 """`llm-reports serve`: the deployments of `prefect.yaml` on this machine, without a work pool.
 
-Here: reading that file, telling the Prefect API, starting runs. Not here: what is deployed; only
-the file says that.
+Here: reading that file, telling the Prefect API, starting runs, having their pages served. Not
+here: the deployments; only the file defines them.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import signal
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -29,8 +31,10 @@ from prefect.types.entrypoint import EntrypointType
 from rich.console import Console
 from rich.markup import escape
 
+from prefect_llm_reports.flows.cli.interruption import leave
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
+from prefect_llm_reports.tasks.contract.settings import Settings
 
 POLL_S = 1.0
 """Seconds between two looks for new runs."""
@@ -79,37 +83,56 @@ def _schedule(said: Mapping[str, Any], active: Mapping[str, bool]) -> Schedule:
     return Cron(said["cron"], **common) if "cron" in said else RRule(said["rrule"], **common)
 
 
-def serve(topics_file: str | None = None) -> int:
+def serve(chosen: argparse.Namespace) -> int:
     """Serve the deployments until Ctrl-C or SIGTERM, and return the exit status.
 
     Args:
-        topics_file: Topics of the scheduled deployments; None: the files in prefect.yaml.
+        chosen: The parsed command line, which may name a file of topics for the scheduled
+            deployments, and the output whose pages are served.
 
     Raises:
-        BadInput: No Prefect server answers, or the file does not exist.
+        BadInput: No Prefect server answers, the file does not exist, or the output is no place for
+            files.
     """
     from prefect_llm_reports.flows.cli.server import reach_server
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     reach_server(console, embedded=False)
+    topics_file: str | None = chosen.topics_file
     if topics_file and not in_s3(topics_file) and not Path(absolute(topics_file)).is_file():
         raise BadInput(
             f"topics file {topics_file} does not exist; give the path of a readable file"
         )
     try:
-        asyncio.run(_serve(console, topics_file))
+        with _pages(chosen.output, chosen.pages_port) as address:
+            asyncio.run(_serve(console, topics_file, f"Pages of {chosen.output}: {address}/"))
     except (KeyboardInterrupt, TerminationSignal):
         return 0
     return 0
 
 
-async def _serve(console: Console, topics_file: str | None) -> None:
+@contextmanager
+def _pages(output: str, port: int) -> Generator[str]:
+    """Serve the pages of an output, and have runs link to them; gives their address."""
+    known = Settings().pages_of(absolute(output))
+    if known:
+        yield known.rstrip("/")
+        return
+    from prefect_llm_reports.flows.cli.view import served_beside
+
+    with served_beside(output, port) as address:
+        # Processes of runs inherit these.
+        os.environ.update(LLM_REPORTS_PAGES_URL=address, LLM_REPORTS_PAGES_FOLDER=absolute(output))
+        yield address
+
+
+async def _serve(console: Console, topics_file: str | None, pages: str) -> None:
     runner = Runner(name="llm-reports", query_seconds=POLL_S)
     lines = [f"Serving; relative paths begin at {Path.cwd()}:"]
     taken: set[str] = set()
     async with get_client() as client:
         for said in definitions():
-            before = await _known(client, said)
+            _, before = await deployment_named(client, said)
             if before and before.work_pool_name:
                 taken.add(before.work_pool_name)
             lines += await _added(client, runner, said, before, topics_file)
@@ -122,20 +145,52 @@ async def _serve(console: Console, topics_file: str | None) -> None:
         f"Start a run at {get_current_settings().ui_url}/deployments, or with",
         "  prefect deployment run report-batch/on-demand -p 'topics=[\"Tidal power\"]'"
         " -p model=offline",
+        pages,
         "Press Ctrl-C to end; schedules rest until you serve again.",
     ]
     console.print(escape("\n".join(lines)))
-    # On Ctrl-C, the runner by itself would end without its runs.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, runner.handle_sigterm)
+    _end_with_runs(runner)
     await runner.start()
 
 
-async def _known(client: PrefectClient, said: Mapping[str, Any]) -> DeploymentResponse | None:
-    """The deployment on the server; None: the server has none of this name."""
-    flow = _flow(said)
+def _end_with_runs(runner: Runner) -> None:
+    """Let the first Ctrl-C or SIGHUP end the runs, too, and the second end this process at once.
+
+    By itself, the runner would end without its runs.
+    """
+
+    def end(number: int) -> None:
+        if runner.stopping:
+            leave(128 + number)
+        runner.handle_sigterm()
+
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, end, number)
+
+
+async def deployment_named(
+    client: PrefectClient, said: Mapping[str, Any]
+) -> tuple[str, DeploymentResponse | None]:
+    """A deployment's full name, and what the server has of this name; None: nothing.
+
+    Args:
+        client: The Prefect API.
+        said: The deployment in prefect.yaml.
+    """
+    name = f"{_flow(said).name}/{said['name']}"
     with suppress(ObjectNotFound):
-        return await client.read_deployment_by_name(f"{flow.name}/{said['name']}")
-    return None
+        return name, await client.read_deployment_by_name(name)
+    return name, None
+
+
+def schedule_line(said: Mapping[str, Any]) -> str:
+    """When a schedule of prefect.yaml starts runs: `0 2 * * * in Europe/Berlin`.
+
+    Args:
+        said: The schedule.
+    """
+    return f"{said.get('cron') or said.get('rrule')} in {said['timezone']}"
 
 
 async def _added(
@@ -162,12 +217,9 @@ async def _added(
         )
     for one in known.schedules:
         when = next(schedule for schedule in said["schedules"] if schedule["slug"] == one.slug)
-        lines.append(
-            f"    {when.get('cron') or when.get('rrule')} in {when['timezone']}, topics from"
-            f" {parameters['topics_file']}"
-        )
-        to, state = ("pause", "on") if one.active else ("resume", "off")
-        lines.append(f"    {state}; `prefect deployment schedule {to} {name} {one.id}` changes it")
+        lines.append(f"    {schedule_line(when)}, topics from {parameters['topics_file']}")
+        to, state = ("off", "on") if one.active else ("on", "off")
+        lines.append(f"    {state}; `llm-reports schedule {to} {made.name}` changes it")
     return lines
 
 

@@ -5,33 +5,36 @@ Not here: how files are checked, see `tasks.results.verifying`.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 
+from prefect_llm_reports.flows.cli import statuses
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
 from prefect_llm_reports.tasks.contract.locations import saved_bucket
 from prefect_llm_reports.tasks.results.verifying import Verification, Verifier
 from prefect_llm_reports.tasks.storage.places import Place, open_place
+from prefect_llm_reports.tasks.text.figures import counted
+from prefect_llm_reports.tasks.text.foreign import printable, printable_json
 
-EXIT_GOOD, EXIT_WRONG = 0, 1
 
-
-def verify(directory: str, *, as_json: bool = False) -> int:
+def verify(chosen: argparse.Namespace) -> int:
     """Check a folder, print the findings, and return the exit status.
 
     Args:
-        directory: An output folder, a run, or a result directory; also s3:// or s3-bucket/NAME.
-        as_json: Print one JSON document instead of lines.
+        chosen: The parsed command line: an output folder, a run, or a result directory; also s3://
+            or s3-bucket/NAME.
 
     Raises:
         BadInput: The folder has nothing to check, or cannot be read.
     """
     try:
-        found = Verifier(opened(directory)).verify()
+        found = Verifier(opened(chosen.directory)).verify()
     except StorageError as error:
         raise BadInput(str(error)) from None
-    sys.stdout.write(found.model_dump_json(indent=2) + "\n" if as_json else _lines(found))
-    return EXIT_GOOD if found.status == "good" else EXIT_WRONG
+    document = printable_json(found.model_dump_json(indent=2)) + "\n"
+    sys.stdout.write(document if chosen.json else _lines(found))
+    return statuses.COMPLETE if found.status == "good" else statuses.WRONG
 
 
 def opened(directory: str) -> Place:
@@ -53,19 +56,20 @@ def opened(directory: str) -> Place:
 
 
 def _lines(found: Verification) -> str:
-    lines = [f"{one.kind:<10}  {one.path}: {one.detail}" for one in found.findings]
+    lines = [printable(f"{one.kind:<10}  {one.path}: {one.detail}") for one in found.findings]
     looked = (
-        f"{_many(found.runs, 'run')}, {_many(found.reports, 'report')},"
-        f" {_many(found.files, 'file')}, {found.bytes:,} bytes"
+        f"{counted(found.runs, 'run')}, {counted(found.reports, 'report')},"
+        f" {counted(found.files, 'file')}, {found.bytes:,} bytes"
     )
+    if found.quotations:
+        looked += (
+            f", {counted(found.quotations, 'quotation')} looked for again,"
+            f" {counted(found.doubtful, 'claim')} recorded as doubtful"
+        )
     if found.status == "good":
         lines.append(f"all good: {looked}")
     else:
         kinds = Counter(one.kind for one in found.findings)
         said = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        lines.append(f"something is wrong: {said}; {looked}")
+        lines.append(f"problems found: {said}; {looked}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

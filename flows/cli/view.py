@@ -5,8 +5,13 @@ Not here: making pages.
 
 from __future__ import annotations
 
+import argparse
+import signal
 import sys
+import threading
 import webbrowser
+from collections.abc import Generator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 from prefect_llm_reports.flows.cli.verify import opened
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
 from prefect_llm_reports.tasks.storage.media_types import media_type
-from prefect_llm_reports.tasks.storage.places import LocalPlace, Place
+from prefect_llm_reports.tasks.storage.places import LocalPlace, Place, open_place
 
 HOST = "127.0.0.1"
 FIRST_PAGES = ("index.html", "report.html")
@@ -155,25 +160,26 @@ def _policy(kind: str) -> str:
     return "frame-ancestors 'none'" if whole else "default-src 'none'; frame-ancestors 'none'"
 
 
-def view(directory: str, *, port: int = 0, browser: bool = True) -> int:
+def view(chosen: argparse.Namespace) -> int:
     """Serve a folder's pages until Ctrl-C, and return the exit status.
 
     Args:
-        directory: An output folder, a run, or a result directory; also s3:// or s3-bucket/NAME.
-        port: Port on 127.0.0.1; 0: any free one.
-        browser: Open the address in the browser.
+        chosen: The parsed command line: an output folder, a run, or a result directory; also s3://
+            or s3-bucket/NAME.
 
     Raises:
         BadInput: The folder has no pages, or the port is in use.
     """
-    with make_server(directory, port) as server:
+    with make_server(chosen.directory, chosen.port) as server:
         address = f"http://{HOST}:{server.server_address[1]}/"
         sys.stdout.write(f"{address}\n")
         sys.stdout.flush()
         sys.stderr.write("Press Ctrl-C to end.\n")
-        if browser:
+        if not chosen.no_browser:
             webbrowser.open(address)
         try:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             server.serve_forever()
         except KeyboardInterrupt:
             return 0
@@ -194,6 +200,47 @@ def make_server(directory: str, port: int = 0) -> ThreadingHTTPServer:
             )
     except StorageError as error:
         raise BadInput(str(error)) from None
+    return _listening(pages, port)
+
+
+@contextmanager
+def served_beside(output: str, port: int) -> Generator[str]:
+    """Serve an output's pages beside what else this process does; runs may still make the folder.
+
+    Args:
+        output: The output folder; also s3:// or s3-bucket/NAME.
+        port: The port to use if it is free.
+
+    Yields:
+        The address, without a slash at its end.
+
+    Raises:
+        BadInput: The output is no place for files.
+    """
+    try:
+        pages = Pages(open_place(output))
+    except StorageError as error:
+        raise BadInput(str(error)) from None
+    try:
+        server = _listening(pages, port)
+    except BadInput:
+        server = _listening(pages, 0)
+    with server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _listening(pages: Pages, port: int) -> ThreadingHTTPServer:
+    """A server of pages that listens.
+
+    Raises:
+        BadInput: The port is in use.
+    """
     handler = type("Handler", (_Handler,), {"pages": pages})
     try:
         server = ThreadingHTTPServer((HOST, port), handler)

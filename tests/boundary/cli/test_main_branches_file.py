@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.boundary.cli.conftest import Run
+
 COMMANDS = [["branches", "Why?"], ["draw"]]
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line in a folder, with no Prefect server to reach and no key."""
-    return subprocess.run(
-        [sys.executable, "-m", "prefect_llm_reports.flows.cli", *arguments],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PREFECT_API_URL": "http://127.0.0.1:9/api",
-            "LLM_REPORTS_STORE": str(folder / "store"),
-            "OPENAI_API_KEY": "sk-nobody",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 BAD = [
@@ -57,11 +39,11 @@ BAD = [
 @pytest.mark.parametrize("command", COMMANDS, ids=["branches", "draw"])
 @pytest.mark.parametrize(("text", "wanted"), BAD, ids=[text for text, _ in BAD])
 def test_a_bad_file_gives_status_2_and_all_its_problems(
-    tmp_path: Path, command: list[str], text: str, wanted: list[str]
+    run: Run, tmp_path: Path, command: list[str], text: str, wanted: list[str]
 ) -> None:
     """No traceback, whatever the file holds, and one line for each problem."""
     (tmp_path / "b.yaml").write_text(text)
-    done = run(tmp_path, *command, "--branches-file", "b.yaml")
+    done = run(*command, "--branches-file", "b.yaml")
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -70,20 +52,20 @@ def test_a_bad_file_gives_status_2_and_all_its_problems(
         assert [line for line in lines if line.startswith(f"error: {start}")], (start, lines)
 
 
-def test_empty_options_are_no_problem(tmp_path: Path) -> None:
+def test_empty_options_are_no_problem(run: Run, tmp_path: Path) -> None:
     """`options:` with nothing behind it draws the program with its defaults."""
     (tmp_path / "b.yaml").write_text("branches: [{name: lonely}]\noptions:\nmodel:\n")
-    done = run(tmp_path, "draw", "--branches-file", "b.yaml")
+    done = run("draw", "--branches-file", "b.yaml")
     assert done.returncode == 0, done.stderr
     assert "lonely" in done.stdout
 
 
-def test_file_and_arguments_are_checked_together(tmp_path: Path) -> None:
+def test_file_and_arguments_are_checked_together(run: Run, tmp_path: Path) -> None:
     """What is wrong with the file, the inputs and the options is one list."""
     (tmp_path / "b.yaml").write_text("branches: [{name: a}]\nmodel: 5\n")
     (tmp_path / "q.csv").write_text("n\n1,2\n")
     done = run(
-        tmp_path, "branches", "--branches-file", "b.yaml", "--queries-file", "q.csv",
+        "branches", "--branches-file", "b.yaml", "--queries-file", "q.csv",
         "--budget", "lots",
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
@@ -99,9 +81,34 @@ def test_file_and_arguments_are_checked_together(tmp_path: Path) -> None:
         ["branches", "", "--endpoint", "saved", "--concurrency", "0"],
     ],
 )
-def test_a_saved_endpoint_hides_no_problem(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_saved_endpoint_hides_no_problem(run: Run, arguments: list[str]) -> None:
     """What can be known without looking an endpoint up is said before a server is asked."""
-    done = run(tmp_path, *arguments)
+    done = run(*arguments)
     assert done.returncode == 2, done.stderr
     assert "does not answer" not in done.stderr
     assert "quality_threshold is 11" in done.stderr or "option concurrency: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["Q", "--branches-file", "none.yaml"], "none.yaml: No such file"),
+        (["Q", "--branches-file", "bad.yaml"], "branch a: uses b"),
+        ([], "no input"),
+        (["Q"], "no endpoint"),
+    ],
+)
+def test_bad_input_is_refused_before_a_server_is_started(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    problem: str,
+) -> None:
+    """Exit 2 and every problem on stderr, without a Prefect server."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    (tmp_path / "bad.yaml").write_text("- {name: a, uses: [b]}\n")
+    done = run("branches", *arguments)
+    assert done.returncode == 2
+    assert problem in done.stderr

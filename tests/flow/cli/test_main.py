@@ -12,7 +12,7 @@ import pytest
 from prefect.settings import get_current_settings
 
 from tests.harness import ROOT, faults
-from tests.harness.endpoint import Endpoint
+from tests.harness.endpoint import Endpoint, Reply
 
 
 class Shell:
@@ -78,6 +78,42 @@ def test_a_rejected_key_gives_status_4(shell: Shell, endpoint: Endpoint) -> None
     assert "same command again" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["run", "branches"])
+def test_an_endpoint_without_flex_gives_status_2(
+    shell: Shell, endpoint: Endpoint, command: str
+) -> None:
+    """It and the model are named, and nothing is asked at the standard price."""
+    refused = faults.error(400, "Invalid service_tier argument: flex", param="service_tier")
+    endpoint.fail(refused, times=None)
+    half = {"input": 1, "output": 1}
+    prices = {"gpt-5-mini": {"input": 2, "output": 2, "tiers": {"flex": half}}}
+    done = shell(
+        *(command, "C++", "--base-url", endpoint.base_url),
+        *("--price", "flex", "--model", "gpt-5-mini"),
+        LLM_REPORTS_PRICES=json.dumps(prices),
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"{endpoint.base_url.split('/')[2]} offers no flex for gpt-5-mini" in done.stderr
+    assert {r.body["service_tier"] for r in endpoint.requests if r.body} == {"flex"}
+
+
+def test_an_endpoint_that_answers_flex_at_its_standard_price_gives_status_2(shell: Shell) -> None:
+    """It says so in its first answer; nothing more is asked."""
+    script = Reply(edit=lambda completion: completion.update(service_tier="default"))
+    half = {"input": 1, "output": 1}
+    prices = {"gpt-5-mini": {"input": 2, "output": 2, "tiers": {"flex": half}}}
+    with Endpoint(script=lambda request: script if request.method == "POST" else None) as endpoint:
+        done = shell(
+            *("run", "C++", "--base-url", endpoint.base_url),
+            *("--price", "flex", "--model", "gpt-5-mini"),
+            LLM_REPORTS_PRICES=json.dumps(prices),
+        )
+        asked = endpoint.count(status=200, step="draft")
+    assert done.returncode == 2, done.stderr
+    assert "offers no flex for gpt-5-mini (it answered in the tier 'default')" in done.stderr
+    assert asked == 1
+
+
 def test_all_problems_are_listed_with_status_2_without_a_server(shell: Shell) -> None:
     """Bad input needs no Prefect server to be said, and is said in one go."""
     done = shell(
@@ -106,3 +142,43 @@ def test_an_unknown_endpoint_block_gives_status_2(shell: Shell) -> None:
 
     assert done.returncode == 2, done.stderr
     assert "endpoint 'nowhere'" in done.stderr
+
+
+BRANCHES = """
+branches:
+  - {name: facts, instructions: State facts., output: [{name: facts, type: text}]}
+  - {name: view, instructions: Judge., uses: [facts.facts], temperature: 0.2}
+merge: synthesize
+options: {merge_instructions: Be short.}
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "Tidal power", "C++", "--words", "300", "--max-iterations", "1"),
+        ("branches", "Tides?", '{"budget": 3}', "--branches-file", "branches.yaml"),
+    ],
+    ids=["run", "branches"],
+)
+def test_a_run_is_retried_as_it_was_asked_and_pays_nothing_twice(
+    shell: Shell, endpoint: Endpoint, command: tuple[str, ...]
+) -> None:
+    """`retry` repeats a run of either kind by its name; all files are known to `verify`."""
+    (shell.folder / "branches.yaml").write_text(BRANCHES)
+    where = ("--base-url", endpoint.base_url, "--output", "made", "--json")
+    first = json.loads(shell(*command, *where).stdout)
+    asked = len(endpoint.requests)
+    done = shell("retry", first["run_id"], *where)
+
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert first["calls"]["made"] == asked == len(endpoint.requests)
+    assert again["calls"] == {"made": 0, "cached": asked, "retried": 0}
+    spent = {"calls", "usage", "cost_usd", "pacing", "started", "duration_s"}
+    places = {"run_id", "run_directory", "reports", "inquiries"}
+    for key in first.keys() - spent - places:
+        assert again[key] == first[key], key
+    checked = shell("verify", "made")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "2 runs" in checked.stdout
