@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from importlib import import_module
 from pkgutil import iter_modules
@@ -236,9 +236,14 @@ def remove(client: SyncPrefectClient) -> Iterable[str]:
             yield automation.name
 
 
-def main() -> None:
-    """Read the command line, and save or remove the automations."""
-    parser = argparse.ArgumentParser(description="Save the automations that watch the runs.")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, and save or remove the automations.
+
+    Args:
+        arguments: The arguments; None: those of this process.
+    """
+    program = None if arguments is None else "llm-reports automations"
+    parser = argparse.ArgumentParser(program, description="Save automations that watch the runs.")
     parser.add_argument(
         "--notify",
         metavar="TYPE/NAME",
@@ -270,7 +275,7 @@ def main() -> None:
         help="how many times a crashed run starts again by itself, default: %(default)s",
     )
     parser.add_argument("--remove", action="store_true", help="delete these automations")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     if chosen.silent_after <= SHORTEST_S:
         parser.error(
             f"--silent-after is {chosen.silent_after}; give more than {SHORTEST_S}, Prefect's"

@@ -6,7 +6,8 @@
     REPORTS_BUCKET=my-bucket REPORTS_BUCKET_FOLDER=reports python deployments/save_blocks.py
 
 OPENAI_API_KEY or OPENAI_BASE_URL saves `llm-endpoint/NAME`, with NAME from LLM_ENDPOINT_NAME or
-"default"; LLM_ENDPOINT_MODEL, LLM_REPORTS_PRICES and LLM_REPORTS_ALLOW_HTTP are its other fields.
+"default"; LLM_ENDPOINT_MODEL, LLM_ENDPOINT_HEADERS (as JSON), LLM_REPORTS_PRICES and
+LLM_REPORTS_ALLOW_HTTP are its other fields.
 REPORTS_BUCKET saves `s3-bucket/NAME` and `aws-credentials/NAME`, with NAME from
 REPORTS_BUCKET_NAME or "reports"; REPORTS_BUCKET_FOLDER, AWS_ENDPOINT_URL, AWS_DEFAULT_REGION,
 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are their other fields.
@@ -14,6 +15,7 @@ AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are their other fields.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import Any
@@ -37,6 +39,8 @@ def save_endpoint() -> str | None:
         "allow_http": settings.allow_http,
         "prices": settings.prices,
     }
+    if headers := os.environ.get("LLM_ENDPOINT_HEADERS"):
+        fields["extra_headers"] = _headers(headers)
     if settings.openai_base_url:
         fields["base_url"] = settings.openai_base_url
     block = LLMEndpoint(**fields)
@@ -44,6 +48,19 @@ def save_endpoint() -> str | None:
     name = os.environ.get("LLM_ENDPOINT_NAME") or "default"
     block.save(name, overwrite=True, _sync=True)  # pyright: ignore
     return f"llm-endpoint/{name}"
+
+
+def _headers(written: str) -> dict[str, Any]:
+    try:
+        found = json.loads(written)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        sys.exit(
+            "error: LLM_ENDPOINT_HEADERS is no JSON object; write it as"
+            ' {"HTTP-Referer": "https://reports.example.com"}'
+        )
+    return found
 
 
 def save_bucket() -> str | None:
@@ -71,7 +88,8 @@ def save_bucket() -> str | None:
     return f"s3-bucket/{name}"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Save what the environment names, and say what was saved."""
     saved = [name for name in (save_endpoint(), save_bucket()) if name]
     if not saved:
         sys.exit(
@@ -79,3 +97,7 @@ if __name__ == "__main__":
             " REPORTS_BUCKET to save a bucket, and run this again"
         )
     sys.stdout.write("".join(f"saved {name}\n" for name in saved))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
@@ -35,12 +36,16 @@ async def switch(name: str, *, on: bool) -> None:
             sys.stdout.write(f"report-batch/{name}: {'on' if on else 'off'}\n")
 
 
-def main() -> None:
-    """Read the command line and switch the schedules."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and switch the schedules.
+
+    Args:
+        arguments: The arguments; None: those of this process.
+    """
     parser = argparse.ArgumentParser(description="Switch schedules on or off.")
     parser.add_argument("to", choices=("on", "off"))
     parser.add_argument("names", nargs="+", metavar="NAME", help="nightly, weekly")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     for name in chosen.names:
         asyncio.run(switch(name, on=chosen.to == "on"))
 

@@ -42,12 +42,12 @@ def test_the_threshold_is_well_above_prefects_heartbeat(command: ModuleType) -> 
 
 
 def test_every_flow_of_the_project_is_watched(command: ModuleType) -> None:
-    """Each `@flow` in flows/ is in the trigger, by the name that its events carry."""
+    """Each flow in flows/ is in the trigger, by the name that its events carry."""
     named = {
         keyword.value.value
         for path in (ROOT / "flows").glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "flow"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("flow", "checked_flow")
         for keyword in node.keywords
         if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
     }

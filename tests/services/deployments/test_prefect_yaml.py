@@ -9,15 +9,17 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 from uuid import UUID
 
 import pytest
@@ -49,7 +51,7 @@ from tests.harness.processes import (
     prefect_server,
     wait_until,
 )
-from tests.services.pages.test_page import CHROMIUM, QUIET, expect
+from tests.services.pages.site import CHROMIUM, QUIET, expect
 
 pytestmark = pytest.mark.services
 
@@ -119,7 +121,7 @@ class House:
     @contextmanager
     def started(self, *command: str) -> Iterator[subprocess.Popen[str]]:
         """A long-running command in the worker's home, its output in a file of its name."""
-        with (self.folder / f"{command[-1]}.log").open("w") as log:
+        with (self.folder / f"{command[1]}.log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=self.home,
@@ -341,6 +343,19 @@ def processes_of(run_id: UUID) -> list[Path]:
     return found
 
 
+def let_a_minute_pass(house: House) -> None:
+    """Forget the cancel, as Prefect does after a minute.
+
+    Until then it tells each new process of it, and so ends a run that is retried meanwhile.
+    """
+    cancel = ("prefect.flow-run.Cancelling",)
+    database = house.folder / "prefect-server" / "prefect.db"
+    with closing(sqlite3.connect(database, timeout=PATIENCE_S, isolation_level=None)) as base:
+        kept = "SELECT count(*) FROM events WHERE event = ?"
+        wait_until(lambda: base.execute(kept, cancel).fetchone() == (1,), every=0.2)
+        base.execute("DELETE FROM events WHERE event = ?", cancel)
+
+
 def test_a_cancelled_run_ends_soon_and_is_retried_without_a_repeated_call(house: House) -> None:
     """Cancel in the UI lets calls under way end; Retry goes on; Retry of a finished run is free."""
     before = len(asked(house.log))
@@ -369,6 +384,7 @@ def test_a_cancelled_run_ends_soon_and_is_retried_without_a_repeated_call(house:
     at_the_end = asked(house.log)[before:]
     assert len(at_the_end) == len(answered(house.log)) - before == 7
 
+    let_a_minute_pass(house)
     house.client.set_flow_run_state(run_id, AwaitingRetry(), force=True)
     assert house.ended(run_id).state_name == "Completed", house.history(run_id)
     everything = asked(house.log)[before:]
@@ -377,6 +393,7 @@ def test_a_cancelled_run_ends_soon_and_is_retried_without_a_repeated_call(house:
     assert [json.loads(end.read_text())["status"] for end in ends] == ["stopped", "complete"]
     assert len(list(ends[1].parent.glob("*/manifest.json"))) == len(TOPICS)
 
+    wait_until(lambda: not processes_of(run_id), every=0.2)
     house.client.set_flow_run_state(run_id, AwaitingRetry(), force=True)
     wait_until(lambda: len(list(output.glob("*/batch.json"))) == 3, every=0.3)
     wait_until(lambda: house.state(run_id) == "Completed", every=0.3)
@@ -407,7 +424,7 @@ def test_a_schedule_fires_and_its_runs_do_not_overlap(house: House) -> None:
         return [run.state_name or "" for run in found]
 
     def told() -> str:
-        return "\n".join([str(states()), (house.folder / "reports.log").read_text()[-20000:]])
+        return "\n".join([str(states()), (house.folder / "worker.log").read_text()[-20000:]])
 
     try:
         wait_until(lambda: {"Running", "Completed"} & set(states()), every=0.3, told=told)
@@ -438,8 +455,12 @@ def test_one_command_switches_schedules_on_and_off(house: House) -> None:
 
 
 def test_served_deployments_are_the_same_and_start_runs(house: House) -> None:
-    """`llm-reports serve` takes the deployments over as they are, runs one, and ends on SIGINT."""
-    with house.started("prefect_llm_reports.flows.cli", "serve") as process:
+    """`llm-reports serve` takes the deployments over as they are, runs one, and ends on SIGINT.
+
+    The run links to its pages, which are served as long as the deployments are.
+    """
+    output = ("--output", str(house.home / "served"), "--pages-port", "0")
+    with house.started("prefect_llm_reports.flows.cli", "serve", *output) as process:
         log = house.folder / "serve.log"
         wait_until(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, every=0.2)
         said = log.read_text()
@@ -454,6 +475,11 @@ def test_served_deployments_are_the_same_and_start_runs(house: House) -> None:
         )
         assert house.ended(run_id).state_name == "Completed"
         wait_for_the_modules_line(house, run_id)
+        [found] = house.home.glob("served/*/batch.json")
+        address = json.loads(found.read_text())["options"]["pages_url"]
+        assert f"Pages of {house.home / 'served'}: {address}/" in said
+        with urlopen(f"{address}/{found.parent.name}/index.html", timeout=60) as page:
+            assert "Log lines" in page.read().decode()
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
@@ -491,4 +517,49 @@ def test_serving_without_a_server_says_how_to_start_one(url: str, tmp_path: Path
     )
     assert done.returncode == 2
     assert "prefect server start" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_four_commands_lead_from_an_empty_folder_to_a_schedule(
+    house: House, tmp_path: Path
+) -> None:
+    """Without a checkout: init, doctor, deploy, schedule on; deploying again leaves it on."""
+
+    def llm_reports(*arguments: str) -> str:
+        return house.python("-m", "prefect_llm_reports.flows.cli", *arguments, cwd=tmp_path)
+
+    llm_reports("init", ".")
+    assert "answers at" in llm_reports("doctor", "--model", "offline")
+    said = llm_reports("deploy", "--topics-file", "topics.yaml", "--pool", "nights")
+    assert "made the work pool nights" in said
+    assert f"off, topics from {tmp_path}/topics.yaml" in said
+    assert "prefect worker start --pool nights" in said
+    found = house.read()
+    assert found.keys() == house.deployed.keys()
+    assert {one["work_pool_name"] for one in found.values()} == {"nights"}
+    nightly = found["report-batch/nightly"]
+    assert nightly["parameters"]["topics_file"] == f"{tmp_path}/topics.yaml"
+    assert nightly["pull_steps"] == [{"prefect_llm_reports.flows.worker_home.enter": {}}]
+    assert llm_reports("schedule", "on", "nightly") == "report-batch/nightly: on\n"
+    assert ", on, topics from" in llm_reports("deploy", "--pool", "nights")
+    again = house.read()["report-batch/nightly"]
+    assert [schedule["active"] for schedule in again["schedules"]] == [True]
+    assert again["parameters"]["topics_file"] == "deployments/topics/nightly.yaml"
+    llm_reports("schedule", "off", "nightly")
+
+
+def test_a_schedule_that_is_not_deployed_is_refused(house: House, tmp_path: Path) -> None:
+    """With status 2 and the names that there are."""
+    command = ["-m", "prefect_llm_reports.flows.cli", "schedule", "on", "nigthly"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env=house.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "report-batch/nigthly is not deployed on this server" in done.stderr
     assert "Traceback" not in done.stderr
