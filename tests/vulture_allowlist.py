@@ -13,6 +13,16 @@ _.packages
 _.answer_key
 _.disagreement
 _.thinking
+_.critic_score
+_.none
+_.supported
+_.partly
+_.not_supported
+_.contradicted
+_.not_judged
+
+# The parser of Markdown reads where its rules may begin.
+_.terminator_re
 
 # Tests compare these options with the prompts: each new option must say whether it is in one.
 _.IN_PROMPT
@@ -30,6 +40,10 @@ _.await_for_lock
 _.wait_for_lock
 _.is_locked
 _.is_lock_holder
+
+# markdown-it calls the methods of a renderer by the names of tokens.
+_.list_item_open
+_.th_close
 
 # Prefect's server draws lines from an event to the resources that it is related to.
 _.related
@@ -101,3 +115,22 @@ _.INSTRUCTIONS
 _.PROBLEM
 _.SETBACKS
 _.VARIANT
+
+# OpenTelemetry's SDK calls an exporter by these.
+_.export
+_.force_flush
+
+# Prefect's engine reads it from a task.
+_.cache_policy
+
+# Python itself: `CheckedFlow.with_options` makes Prefect's flow one of its own kind.
+_.__class__
+
+# pydantic writes a topic by this method.
+_._briefly
+
+# html.parser and expat call these for what they find.
+_.handle_comment
+_.handle_startendtag
+_.unknown_decl
+_.StartElementHandler

@@ -28,7 +28,7 @@ async def ask_all(base_url: str, bodies: list[list[dict[str, Any]]], concurrency
     """
     gate = asyncio.Semaphore(concurrency)
     async with AsyncExitStack() as resources:
-        http = await resources.enter_async_context(open_http(base_url, concurrency, "sk-test"))
+        http = await resources.enter_async_context(open_http(base_url, concurrency))
         client = openai.AsyncOpenAI(
             api_key="sk-test", base_url=base_url, http_client=http, max_retries=0
         )

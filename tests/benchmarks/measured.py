@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from prefect_llm_reports.tasks.contract.requests import BatchRequest
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.requests import request_body
 from prefect_llm_reports.tasks.reports.checking import check_batch
-from prefect_llm_reports.tasks.reports.questions import summary_ask
+from prefect_llm_reports.tasks.reports.questions import own_summary_ask
 from prefect_llm_reports.tasks.reports.refining import refine
 from tests.harness import answers
 
@@ -86,8 +86,8 @@ def reports(topics: Sequence[str], words: int = 300) -> list[Report]:
     async def report(topic: Topic) -> Report:
         bodies: list[dict[str, Any]] = []
 
-        async def answer(step: Any, ask: Ask) -> tuple[Answer, bool]:
-            del step
+        async def answer(step: Any, ask: Ask, after: Iterable[str] = ()) -> tuple[Answer, bool]:
+            del step, after
             body = request_body(ask, ask.model, (), ask.max_output_tokens, ())
             bodies.append(body)
             said = answers.completion(body, answers.key(body), words=words, scores=(6, 7, 8))
@@ -95,7 +95,7 @@ def reports(topics: Sequence[str], words: int = 300) -> list[Report]:
             return Answer(text=text, model=ask.model, endpoint=batch.plan.endpoint), False
 
         refined = await refine(batch.plan, topic, answer)
-        ask = summary_ask(batch.plan, topic, refined.winner.text)
+        ask = own_summary_ask(batch.plan, refined)
         return Report(bodies, refined, (await answer(None, ask))[0].text)
 
     async def all_of_them() -> list[Report]:

@@ -14,7 +14,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.harness.pace import PATIENCE_S
-from tests.services.pages.test_page import CHROMIUM, QUIET
+from tests.services.pages.site import CHROMIUM, QUIET
 
 
 def opened(api_url: str) -> dict[str, float]:

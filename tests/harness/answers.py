@@ -155,21 +155,21 @@ def _blocks(text: str) -> dict[str, str]:
 def _format(body: Any) -> dict[str, Any]:
     """The form that is asked for, as `response_format` has it or as a schema in words."""
     wanted = body.get("response_format") if isinstance(body, dict) else None
-    if isinstance(wanted, dict):
+    if isinstance(wanted, dict) and wanted.get("type") != "json_object":
         return wanted
     for text in _texts(body):
         _, found, schema = text.partition(_SCHEMA_FOLLOWS)
         if found:
             with suppress(ValueError):
                 return {"schema": json.JSONDecoder().raw_decode(schema.lstrip())[0]}
-    return {}
+    return wanted or {}
 
 
 def _step(wanted: dict[str, Any], tags: Any) -> str:
     if wanted.get("type") == "json_schema":
         named = wanted.get("json_schema")
         name = named.get("name") if isinstance(named, dict) else None
-        return "critique" if name == "critique" else "other"
+        return name if name in ("critique", "support") else "other"
     if wanted:  # JSON mode or a schema in words: its name is not sent
         return "critique" if "draft" in tags and "critique" not in tags else "other"
     if {"draft", "critique"} <= tags:

@@ -18,11 +18,16 @@ _BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "content-l
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that arrived: its method, its path, and how many of this method came before."""
+    """A request that arrived: its method, its path, and how many of this method came before.
+
+    Attributes:
+        conditional: It has a condition.
+    """
 
     method: str
     path: str
     number: int
+    conditional: bool = False
 
 
 Fault = tuple[int, str] | threading.Event | None
@@ -34,12 +39,16 @@ class FaultProxy:
 
     Args:
         target: Address of the S3 server.
+
+    Attributes:
+        ignored: Headers that do not reach the server, in small letters.
     """
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target).netloc
         self.fault: Callable[[Seen], Fault] = lambda seen: None
         self.seen: list[Seen] = []
+        self.ignored: set[str] = set()
         self._guard = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -56,11 +65,11 @@ class FaultProxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def arrived(self, method: str, path: str) -> Fault:
+    def arrived(self, method: str, path: str, conditional: bool = False) -> Fault:
         """Note a request, and say what is to become of it."""
         with self._guard:
             number = sum(seen.method == method for seen in self.seen) + 1
-            self.seen.append(Seen(method, path, number))
+            self.seen.append(Seen(method, path, number, conditional))
             return self.fault(self.seen[-1])
 
 
@@ -70,14 +79,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.proxy.arrived(self.command, self.path)
+        conditional = bool(self.headers.get("If-None-Match") or self.headers.get("If-Match"))
+        fault = self.proxy.arrived(self.command, self.path, conditional)
         if isinstance(fault, tuple):
             status, code = fault
             self._send(status, [("Content-Type", "application/xml")], _ERROR.format(code=code))
             return
         if fault is not None:
             fault.wait(120)
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in {*_BY_HOP} - {"host"}}
+        dropped = {*_BY_HOP, *self.proxy.ignored} - {"host"}
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in dropped}
         connection = http.client.HTTPConnection(self.proxy.target, timeout=60)
         try:
             connection.request(self.command, self.path, body=body, headers=headers)

@@ -109,8 +109,7 @@ def new_environment(folder: Path) -> Installed:
 def install(built: Path, folder: Path) -> Installed:
     """Install a wheel or an sdist with its dependencies in a new virtual environment."""
     made = new_environment(folder)
-    into = ("--compile-bytecode", "--python", made.program("python"))
-    run(UV, "pip", "install", *into, built, cwd=folder.parent)
+    run(UV, "pip", "install", "--python", made.program("python"), built, cwd=folder.parent)
     return made
 
 

@@ -27,8 +27,13 @@ from prefect_llm_reports.flows.cli.arguments import parser
 from prefect_llm_reports.tasks.contract.branches import Branch, OutputField
 from prefect_llm_reports.tasks.contract.call_options import Fallback
 from prefect_llm_reports.tasks.contract.options import Critic
-from prefect_llm_reports.tasks.contract.records import Price, Rates
+from prefect_llm_reports.tasks.contract.records import Price, Rates, Usage
+from prefect_llm_reports.tasks.inputs.requests import OPENAI_URL
+from prefect_llm_reports.tasks.llm.pricing import STANDARD_TIERS, PriceList
 from tests.harness import ROOT
+
+PRICED = "gpt-5-mini"
+"""The model whose prices show what the tiers cost."""
 
 README = ROOT / "flows/README.md"
 FLOWS = ("report_batch", "parallel_branches", "branch_batch", "report_shard")
@@ -52,7 +57,24 @@ def tables() -> dict[str, str]:
     """Every table, by the name it has in the file."""
     found = {name: _flow(getattr(flows, name)) for name in FLOWS}
     found |= {model.__name__: _model(model) for model in MODELS}
+    found["tiers"] = _tiers()
     return found | {f"llm-reports {name}": _command(one) for name, one in _commands().items()}
+
+
+def _tiers() -> str:
+    """The tiers that are priced, and what one model costs in each."""
+    prices, usage = PriceList(OPENAI_URL, {}), Usage(input_tokens=1_000, output_tokens=1_000)
+    standard = prices.cost(PRICED, usage)
+    assert standard is not None
+    names = ", ".join(f"`{name}`" for name in STANDARD_TIERS if name)
+    rows = [f"| standard | {names}, or nothing | `input`, `output`, … | 1 |"]
+    for tier in get_args(get_args(Price.model_fields["tiers"].annotation)[0]):
+        usd = prices.cost(PRICED, usage, tier)
+        assert usd is not None
+        share = f"{(usd / standard).normalize():f}"
+        rows.append(f"| {tier} | `{tier}` | `tiers: {{{tier}: …}}` | {share} |")
+    head = f"| tier | response's `service_tier` | own price | {PRICED} at OpenAI |"
+    return "\n".join([head, "| --- | --- | --- | --- |", *rows])
 
 
 def filled(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -79,10 +80,17 @@ def end(process: subprocess.Popen[Any], number: int = signal.SIGTERM) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens on, and that no connection gets before a server takes it.
+
+    The system gives connections ports from 32768 on, and a server starts for seconds before it
+    takes its own.
+    """
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(10_000, 30_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def _answers(url: str) -> bool:
@@ -132,6 +140,16 @@ def prefect_server(folder: Path, **settings: str) -> Iterator[str]:
         yield url
     finally:
         end(process)
+
+
+def prefect_home(home: Path) -> Path:
+    """Make a Prefect home with an empty database, so that an embedded server makes none first."""
+    if not EMPTY_DATABASE.exists():
+        with tempfile.TemporaryDirectory() as folder, prefect_server(Path(folder)):
+            pass
+    home.mkdir(parents=True)
+    shutil.copy(EMPTY_DATABASE, home / "prefect.db")
+    return home
 
 
 def _keep_empty(database: Path) -> None:
@@ -197,11 +215,13 @@ class CommandLine:
         self,
         *arguments: str,
         program: Sequence[str] = ("-m", "prefect_llm_reports.flows.cli"),
+        cwd: Path | None = None,
         **changed: str,
     ) -> Iterator[subprocess.Popen[str]]:
         """The command line, started in a process group of its own; killed if it is still there."""
         process = subprocess.Popen(
             [sys.executable, *program, *arguments],
+            cwd=cwd,
             env={**self.environment, **changed},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -66,9 +66,18 @@ class S3Server:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[S3Server]:
-    """The most real S3 server there is here; S3_SERVER=moto or radosgw decides otherwise."""
-    kind = os.environ.get("S3_SERVER") or ("radosgw" if all(map(shutil.which, CEPH)) else "moto")
+def s3_server(folder: Path, kind: str = "") -> Iterator[S3Server]:
+    """The most real S3 server there is here; S3_SERVER=moto or radosgw decides otherwise.
+
+    Args:
+        folder: For its files.
+        kind: `moto` where a test needs one that checks no signatures.
+    """
+    kind = (
+        kind
+        or os.environ.get("S3_SERVER")
+        or ("radosgw" if all(map(shutil.which, CEPH)) else "moto")
+    )
     folder.mkdir(parents=True, exist_ok=True)
     with _radosgw(folder) if kind == "radosgw" else _moto(folder) as url:
         server = S3Server(kind, url)

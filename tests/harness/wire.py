@@ -7,6 +7,7 @@ What lives here: the HTTP/1.1 and socket details. What does not: which reply is 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 import struct
@@ -14,6 +15,7 @@ import tempfile
 import zlib
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from pathlib import Path
 
 from tests.harness.faults import Reply
 
@@ -115,25 +117,51 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 
 def untrusted() -> ssl.SSLContext:
-    """A server context with a fresh self-signed certificate for 127.0.0.1."""
+    """A server context with a certificate for 127.0.0.1 of an authority that nobody knows."""
+    with tempfile.NamedTemporaryFile() as unused:
+        return certified(Path(unused.name))
+
+
+def certified(authority: Path) -> ssl.SSLContext:
+    """A server context for 127.0.0.1; the file gets the certificate of its private authority.
+
+    The certificates have all that newer Pythons, which check strictly, ask of them.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(private, hashes.SHA256())
-    )
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+    def certificate(subject: str, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        made = x509.CertificateBuilder(name("authority"), name(subject), public)
+        made = made.serial_number(x509.random_serial_number())
+        now = datetime.now(UTC)
+        made = made.not_valid_before(now - timedelta(hours=1))
+        made = made.not_valid_after(now + timedelta(days=1))
+        own = x509.SubjectKeyIdentifier.from_public_key(public)
+        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        made = made.add_extension(own, critical=False).add_extension(by, critical=False)
+        signs = subject == "authority"
+        made = made.add_extension(x509.BasicConstraints(ca=signs, path_length=None), critical=True)
+        purposes = ("digital_signature", "content_commitment", "key_encipherment")
+        purposes += ("data_encipherment", "key_agreement", "encipher_only", "decipher_only")
+        allowed = dict.fromkeys(purposes, False) | {"key_cert_sign": signs, "crl_sign": signs}
+        allowed["digital_signature"] = True
+        return made.add_extension(x509.KeyUsage(**allowed), critical=True)
+
+    signer, private = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root = certificate("authority", signer.public_key()).sign(signer, hashes.SHA256())
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    leaf = certificate("127.0.0.1", private.public_key()).add_extension(here, critical=False)
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    authority.write_bytes(root.public_bytes(serialization.Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile() as file:
         file.write(private.private_bytes(serialization.Encoding.PEM, *form))
-        file.write(certificate.public_bytes(serialization.Encoding.PEM))
+        signed = leaf.sign(signer, hashes.SHA256())
+        file.write(signed.public_bytes(serialization.Encoding.PEM))
         file.flush()
         context.load_cert_chain(file.name)
     return context

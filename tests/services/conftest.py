@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,29 @@ import pytest
 
 from tests.harness.processes import CommandLine, endpoint_process, prefect_server
 
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup; processes would inherit it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
-@pytest.fixture(scope="module")
+
+LONGEST_FIRST = (
+    *("test_beside_a_project", "test_interruption", "test_prefect_yaml", "test_dockerfile"),
+    *("test_streams", "test_signals", "test_s3", "test_batch", "test_save_automations"),
+    *("test_store_paid_once", "test_publishing", "test_s3_conditions", "test_ecs_template"),
+)
+"""Modules that take a minute and more; begun last they would be waited for at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest modules to the front; several processes take modules in this order."""
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+@pytest.fixture(scope="session")
 def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One Prefect server for all tests of this module."""
+    """One Prefect server for all tests."""
     with prefect_server(tmp_path_factory.mktemp("server")) as url:
         yield url
 

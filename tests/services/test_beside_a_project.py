@@ -92,6 +92,35 @@ deployments:
     "cli/__init__.py": "MINE = True\n",
     "deployments/__init__.py": "MINE = True\n",
 }
+ONE_FLOW = """
+from prefect import flow
+from tasks import MINE
+
+@flow
+def my_etl():
+    return MINE
+"""
+LAYOUTS = {
+    "single modules": {"flows.py": ONE_FLOW, "tasks.py": "MINE = True\n"},
+    "packages called like our command": {
+        "flows/__init__.py": ONE_FLOW,
+        "tasks/__init__.py": "MINE = True\n",
+        "llm_reports/__init__.py": "raise SystemExit('theirs was imported')\n",
+        "tests/__init__.py": "raise SystemExit('theirs was imported')\n",
+    },
+}
+"""Other ways to lay out a project; `my_etl` is in `flows`."""
+FLOWS_OF_BOTH = """
+import sys
+from prefect.flows import load_flow_from_entrypoint
+from prefect_llm_reports.flows import report_batch
+
+for entrypoint in ("flows.my_etl", "prefect_llm_reports.flows.reports.report_batch"):
+    print(load_flow_from_entrypoint(entrypoint).name)
+assert load_flow_from_entrypoint(sys.argv[1] + ":my_etl")() is True
+print(report_batch.name)
+"""
+"""A program that loads their flow and ours as workers do."""
 PATH_AND_MODULES = "import json, sys; print(json.dumps([sys.path, sorted(sys.modules)]))"
 
 
@@ -200,6 +229,23 @@ def project(
 def test_their_program_runs_with_ours_merely_installed(project: Project) -> None:
     """`python main.py` imports their own flows and tasks."""
     assert project.run("python", "main.py") == "42\n"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_their_flows_and_ours_load_in_other_layouts(
+    installed: Installed, api_url: str, tmp_path: Path, layout: str
+) -> None:
+    """`flows.py` and `tasks.py` may be single modules; other packages may be called like ours."""
+    for name, text in LAYOUTS[layout].items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "program.py").write_text(FLOWS_OF_BOTH)
+    environment = {**installed.on_path(), "PREFECT_API_URL": api_url, "PYTHONPATH": "."}
+    flow_file = next(iter(LAYOUTS[layout]))
+    python, command = installed.program("python"), installed.program("llm-reports")
+    said = run(python, "program.py", flow_file, cwd=tmp_path, environment=environment)
+    assert said.split() == ["my-etl", "report-batch", "report-batch"]
+    assert "usage: llm-reports" in run(command, "--help", cwd=tmp_path, environment=environment)
 
 
 def test_nothing_of_ours_is_imported_or_put_on_the_path_unasked(project: Project) -> None:

@@ -23,7 +23,7 @@ from tests.harness.installed import (
 )
 
 NAME = "prefect_llm_reports"
-DATA = {".j2", ".js", ".json", ".typ", ".yaml"}
+DATA = {".csv", ".html", ".j2", ".js", ".json", ".markdown", ".txt", ".typ", ".yaml"}
 """Kinds of files that are read at run time."""
 RESOURCES = f"""
 import json
@@ -97,7 +97,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     }
     code |= {f"flows/{path.relative_to(ROOT)}" for path in ROOT.glob("deployments/*.py")}
     assert {name for name in inside if name.endswith(".py")} == code
-    data = {f"tasks/{name}" for name in data_of("tasks")}
+    data = {f"{top}/{name}" for top in ("flows", "tasks") for name in data_of(top)}
     data |= {f"flows/deployments/{name}" for name in data_of("deployments")}
     assert inside - code == data | {"flows/py.typed", "tasks/py.typed"}
 

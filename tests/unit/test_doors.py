@@ -23,7 +23,7 @@ FLOORS = [
     ["contract"],
     ["text", "templates", "storage", "offline"],
     ["llm", "answers"],
-    ["inputs", "pages", "runtime"],
+    ["inputs", "citations", "pages", "runtime", "sources"],
     ["calls", "results"],
     ["reports", "branches"],
     ["shards"],
@@ -37,9 +37,12 @@ ONLY_IMPORTERS = {
     "jinja2": {"tasks/templates/sandbox.py"},
     "prefect_aws": {"tasks/storage/s3.py"},
     "genai_prices": {"tasks/llm/pricing.py"},
+    "latex2mathml": {"tasks/text/mathml.py"},
     "nh3": {"tasks/text/html.py"},
     "typst": {"tasks/pages/pdf.py"},
-    "docx": {"tasks/pages/word.py"},
+    "docx": {"tasks/pages/word.py", "tasks/sources/word_file.py"},
+    "pypdf": {"tasks/sources/pdf_file.py"},
+    "openpyxl": {"tasks/inputs/workbooks.py", "tasks/sources/workbook_file.py"},
 }
 ROOMS = [room for floor in FLOORS for room in floor]
 
@@ -97,6 +100,12 @@ def test_modules_are_short() -> None:
     lengths = {shown(path): len(path.read_text().splitlines()) for path in SOURCES}
     assert {name: n for name, n in lengths.items() if n > 400} == {}
     assert median(lengths.values()) <= 170
+
+
+def test_the_embedded_engine_is_small() -> None:
+    """It is a demonstration, and has at most 700 lines."""
+    engine = [path for path in SOURCES if path.parent.name == "offline"]
+    assert sum(len(path.read_text().splitlines()) for path in engine) <= 700
 
 
 @pytest.mark.parametrize("package", ONLY_IMPORTERS)
@@ -173,6 +182,8 @@ def test_all_packages_are_installed() -> None:
         if p.is_dir()
     }
     there |= {f"{NAME}.flows.deployments", f"{NAME}.flows.deployments.topics"}
+    there |= {f"{NAME}.flows.deployments.sources"}
+    there |= {f"{NAME}.flows.cli.starter"}
     assert listed == sorted(there)
 
 

@@ -41,7 +41,7 @@ def test_commands_of_llm_reports_are_understood(capsys: pytest.CaptureFixture[st
 
 def test_options_named_in_sentences_exist() -> None:
     """An option in a sentence about `llm-reports` is one that the command line has."""
-    known = set(re.findall(r"--[a-z][a-z-]+", "".join(page("flows/README.md").code)))
+    known = set(re.findall(r"--[a-z][a-z-]+", "\n".join(page("flows/README.md").code)))
     said = [code for code in page("README.md").code if re.fullmatch(r"--[a-z-]+( .*)?", code)]
     assert said
     assert [code for code in said if code.split()[0] not in known | {"--help"}] == []

@@ -9,7 +9,8 @@ from typing import Any, get_args
 import pytest
 
 from prefect_llm_reports.flows import BranchOptions, ReportOptions, branch_batch, report_batch
-from prefect_llm_reports.tasks.contract.choices import Merge
+from prefect_llm_reports.flows.cli.options import FLAGS
+from prefect_llm_reports.tasks.contract.choices import PATIENCE_S, Merge
 from tests.harness import option_tables
 from tests.harness.documents import page
 from tests.harness.option_tables import filled, places, tables
@@ -45,6 +46,15 @@ def test_every_merge_is_explained() -> None:
     assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.M)) == get_args(Merge)
 
 
+UNSET = {
+    "patience_s": f"{PATIENCE_S:g}",
+    "trace": "none",
+    "experiment": "Default",
+    "house_style": "none",
+}
+"""What the help says of options that have no value by default."""
+
+
 @pytest.mark.parametrize(
     ("command", "flow", "options"),
     [("run", report_batch, ReportOptions), ("branches", branch_batch, BranchOptions)],
@@ -57,4 +67,11 @@ def test_the_defaults_in_the_help_are_those_of_the_flow(
     defaults |= {name: p.default for name, p in inspect.signature(flow.fn).parameters.items()}
     rows = re.findall(r"`--([a-z-]+) .*default: (\S+) \|", tables()[f"llm-reports {command}"])
     assert {"concurrency", "output"} <= {name for name, _ in rows}
-    assert dict(rows) == {name: str(defaults[name.replace("-", "_")]) for name, _ in rows}
+    assert dict(rows) == {name: _named(name.replace("-", "_"), defaults) for name, _ in rows}
+
+
+def _named(flag: str, defaults: dict[str, Any]) -> str:
+    """The default of the option that a flag sets, as the help names it."""
+    option = FLAGS.get(flag, flag)
+    default = defaults[option]
+    return UNSET[option] if default in (None, "") else str(default)
