@@ -60,8 +60,9 @@ def _run(
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _show_warnings(console)
-    # While the server is awaited:
-    threading.Thread(target=import_client, name="imports", daemon=True).start()
+    # While the server is awaited. No daemon: one that is ended while it loads a compiled module
+    # brings the whole process down.
+    threading.Thread(target=import_client, name="imports", daemon=False).start()
     reach_server(console)
     run_flow = getattr(import_module("prefect_llm_reports.flows"), flow)
     return ending.run(terminal(console).run(run_flow(**request)))
