@@ -13,7 +13,6 @@ automations report failed, stopped, crashed and late runs and used-up budgets.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -33,6 +32,7 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from prefect_llm_reports import flows
+from prefect_llm_reports.flows.cli.parsing import Parser
 from prefect_llm_reports.tasks.runtime.states import Ending
 
 PREFIX = "llm-reports: "
@@ -243,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The arguments; None: those of this process.
     """
     program = None if arguments is None else "llm-reports automations"
-    parser = argparse.ArgumentParser(program, description="Save automations that watch the runs.")
+    parser = Parser(program, description="Save automations that watch the runs.")
     parser.add_argument(
         "--notify",
         metavar="TYPE/NAME",
@@ -288,7 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     with get_client(sync_client=True) as client:
         if chosen.remove:
-            sys.stdout.writelines(f"removed {name}\n" for name in remove(client))
+            removed = [f"removed {name}\n" for name in remove(client)]
+            sys.stdout.writelines(removed or ["there was none to remove\n"])
             return
         url = os.environ.get("LLM_REPORTS_NOTIFY_URL")
         block = notifier(client, chosen.notify, url)

@@ -98,8 +98,10 @@ async def parallel_branches(
         return await _quoted(checked)
     async with grouped_events():
         async with BranchRun(checked, Settings()).open() as run:
-            result, _ = await run.answered(checked.inquiries[0])
+            [inquiry] = checked.inquiries
+            result, _ = await run.answered(inquiry)
             if run.progress:
+                run.progress.add(run.inquiry_result(inquiry, result.status, result.error, result))
                 run.progress.result = result
         await run.interruption.end()
         await show_result(result)

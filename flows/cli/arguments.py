@@ -42,26 +42,33 @@ from prefect_llm_reports.tasks.contract.choices import (
 EXAMPLES = """examples:
   llm-reports run "Edge computing" "Tidal power" --model offline
   llm-reports run --topics-file topics.yaml --output reports --budget 2.50
-  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 llm-reports run "Rust" --model qwen3
+  OPENAI_BASE_URL=http://127.0.0.1:11434/v1 llm-reports run Rust --model qwen3
   llm-reports view reports
   llm-reports verify reports
 
-exit status of run: 0 every report published, 2 bad input or configuration, 3 some reports failed,
-4 stopped early with paid work kept, 130/143 interrupted. Run the same command again to continue."""
+exit status of run:
+  0        every report is published
+  2        bad input or configuration
+  3        some reports failed
+  4        stopped early, paid work is kept
+  130/143  interrupted
+Run the same command again to continue."""
 
 ENVIRONMENT = """environment:
   OPENAI_API_KEY          key of the endpoint
   OPENAI_BASE_URL         its address, as --base-url
   LLM_REPORTS_STORE       where paid answers are kept
-  LLM_REPORTS_PRICES      prices by model as JSON, for budgets where the price list knows none
+  LLM_REPORTS_PRICES      prices by model as JSON, where the list has none
   LLM_REPORTS_ALLOW_HTTP  true: http to other machines
   LLM_REPORTS_BACKOFF_S   longest wait before a second attempt, default: 1
   LLM_REPORTS_PAGES_URL   web address of the output, for links in the UI
   LLM_REPORTS_PAGES_FOLDER
                           the output that has this address, default: any
-  LLM_REPORTS_SOURCES     folders below which sources may lie, with : between, default: this one
-  LLM_REPORTS_LEASE_S     seconds until a dead process's lock in S3 expires, default: 60
-  PREFECT_API_URL         your Prefect server; without it an embedded one is started"""
+  LLM_REPORTS_SOURCES     folders below which sources may lie, with : between,
+                          default: this one
+  LLM_REPORTS_LEASE_S     seconds until a dead process's lock in S3 expires,
+                          default: 60
+  PREFECT_API_URL         your Prefect server, default: an embedded one"""
 
 
 def parser() -> argparse.ArgumentParser:

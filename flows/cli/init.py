@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -63,7 +64,8 @@ def init(chosen: argparse.Namespace) -> int:
             lines.append(f"{_write(folder / name, text)} {folder / name}")
     except OSError as error:
         raise BadInput(f"{folder}: {error.strerror}; give a folder that you may write to") from None
-    lines.append(f"Next: cd {folder} && llm-reports doctor")
+    go = "" if folder == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    lines.append(f"Next: {go}llm-reports doctor")
     sys.stdout.write(printable("\n".join(lines), keep="\n") + "\n")
     return statuses.COMPLETE
 

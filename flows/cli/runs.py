@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,7 +31,7 @@ from prefect_llm_reports.tasks.text.figures import calls_text, counted, run_name
 from prefect_llm_reports.tasks.text.foreign import printable, printable_json
 from prefect_llm_reports.tasks.text.spelling import did_you_mean
 
-ACTIONS = ("show", "close", "remove")
+ACTIONS = ("list", "show", "close", "remove")
 AnyResult = BatchResult | BranchBatchResult
 _RUNS = TypeAdapter(list[RunEntry])
 _RESULT: TypeAdapter[AnyResult] = TypeAdapter(AnyResult)
@@ -47,7 +48,9 @@ def runs(chosen: argparse.Namespace) -> int:
     """
     words: list[str] = chosen.words
     try:
-        if words and words[0] in ACTIONS:
+        if words[:1] == ["list"]:
+            words = words[1:]
+        elif words and words[0] in ACTIONS:
             if len(words) != 2:
                 raise BadInput(f"runs {words[0]}: name one run, as `llm-reports runs` lists them")
             if words[0] == "show":
@@ -97,7 +100,10 @@ def found_run(run: str, output: str) -> tuple[Place, str]:
 
 
 def _list(directory: str, *, as_json: bool) -> int:
-    place = opened(directory)
+    try:
+        place = opened(directory)
+    except BadInput as bad:
+        raise BadInput(f"{bad}{did_you_mean(directory, ACTIONS)}") from None
     entries = run_entries(place, "")
     if as_json:
         listed = _RUNS.dump_json(entries, indent=2, exclude={"__all__": {"topics", "reports"}})
@@ -105,19 +111,43 @@ def _list(directory: str, *, as_json: bool) -> int:
         return 0
     if not entries:
         sys.stdout.write(printable(f"{place.where}: no runs yet") + "\n")
-    for entry in entries:
-        sys.stdout.write(printable(_line(entry)) + "\n")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in _lines(entries, width):
+        sys.stdout.write(printable(line) + "\n")
     return 0
 
 
-def _line(entry: RunEntry) -> str:
-    if entry.state == "unfinished":
-        return f"{entry.run_id}  not finished: at work, or killed (runs close, runs remove)"
-    status = STATUSES.get(entry.status or "", entry.status or "finished")
-    began = f"{entry.started:%Y-%m-%d %H:%M}" if entry.started else "-"
-    done = f"{entry.published} of {entry.total}"
-    money = cost_text(entry.cost_usd)
-    return f"{entry.run_id}  {began}  {status:<13}  {done:>9}  {money:>12}  {entry.name}"
+def _lines(entries: Sequence[RunEntry], width: int | None) -> Iterator[str]:
+    """A line a run; where that is too wide for the terminal, its name is in a line below.
+
+    Args:
+        entries: The runs.
+        width: Columns of the terminal; None: the lines are for a file or another command.
+    """
+    cells = {entry.run_id: _cells(entry) for entry in entries if entry.state != "unfinished"}
+    wide = [max(map(len, column)) for column in zip(*cells.values(), strict=True)]
+    for entry in entries:
+        if entry.run_id not in cells:
+            yield f"{entry.run_id}  not finished: at work, or killed (runs close, runs remove)"
+            continue
+        began, status, done, money = cells[entry.run_id]
+        line = (
+            f"{entry.run_id}  {began:<{wide[0]}}  {status:<{wide[1]}}  {done:>{wide[2]}}"
+            f"  {money:>{wide[3]}}"
+        )
+        if width and len(line) + 2 + len(entry.name) > width:
+            yield from (line, f"    {entry.name}")
+        else:
+            yield f"{line}  {entry.name}"
+
+
+def _cells(entry: RunEntry) -> tuple[str, str, str, str]:
+    return (
+        f"{entry.started:%Y-%m-%d %H:%M}" if entry.started else "-",
+        STATUSES.get(entry.status or "", entry.status or "finished"),
+        f"{entry.published} of {entry.total}",
+        cost_text(entry.cost_usd),
+    )
 
 
 def _show(run: str, output: str, *, as_json: bool) -> int:

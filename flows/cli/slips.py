@@ -19,6 +19,9 @@ from prefect_llm_reports.tasks.text.foreign import printable
 
 STDIN = "stdin.txt"
 """Name of standard input in messages; it is read as a file of this ending, one text a line."""
+TREES = (".yaml", ".yml", ".json")
+SOURCES = (".md", ".html", ".htm", ".pdf", ".docx")
+"""Endings of files that hold no topics."""
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 """What word processors and web pages make of a hyphen."""
 
@@ -64,7 +67,7 @@ def _slips(word: str, what: str) -> Iterator[str]:
     if _exists(word):
         kind = "a folder" if os.path.isdir(word) else "a file"
         yield (
-            f"this is {kind} that exists; give a file of {what} with {flag}, or write the text in"
+            f"this is {kind} that exists; give {_with_flags(word, what)}, or write the text in"
             " other words"
         )
     elif lone and word.lower().startswith(("s3://", "gs://", "az://", "file://")):
@@ -77,6 +80,17 @@ def _slips(word: str, what: str) -> Iterator[str]:
     elif word[:1] in _DASHES and word.lstrip(_DASHES)[:1].isalpha():
         flag = "--" + word.lstrip(_DASHES).split()[0]
         yield f"it begins with a dash that is no hyphen; for the option type {flag}"
+
+
+def _with_flags(word: str, what: str) -> str:
+    """What a file or folder may be, with the flag of each."""
+    ending = PurePath(word).suffix.lower()
+    if what == "topics" and (os.path.isdir(word) or ending in SOURCES):
+        return "a source of the reports with --source"
+    others = ["options with --options"] if ending in TREES else []
+    if what == "queries" and ending in TREES:
+        others.insert(0, "branches with --branches-file")
+    return ", one of ".join([f"a file of {what} with --{what}-file", *others])
 
 
 def _exists(word: str) -> bool:

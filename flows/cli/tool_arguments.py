@@ -74,14 +74,14 @@ def _add_runs(commands: Any) -> None:
     runs = commands.add_parser(
         "runs",
         help="list past runs, show one; close or remove one whose process was killed",
-        description="llm-reports runs [DIR] lists the runs of an output; llm-reports runs show"
-        " RUN shows one; llm-reports runs close RUN writes the pages and the result of a run whose"
+        description="llm-reports runs [DIR] lists the runs of an output; llm-reports runs show RUN"
+        " shows one; llm-reports runs close RUN writes the pages and the result of a run whose"
         " process was killed, with what is there; llm-reports runs remove RUN deletes its folder.",
     )
     runs.add_argument(
         "words",
         nargs="*",
-        metavar="DIR | show RUN | close RUN | remove RUN",
+        metavar="list DIR | show RUN | close RUN | remove RUN",
         help=f"RUN is a run's name, or its folder; default: list {REPORTS_FOLDER}",
     )
     _add_where(runs)
@@ -97,7 +97,7 @@ def _add_retry(commands: Any) -> None:
         help="run the request of an earlier run again; paid answers are used again",
         epilog="exit status: as of run",
     )
-    retry.add_argument("run", metavar="RUN", help="the run's name, or its folder")
+    retry.add_argument("run", metavar="RUN", help="its name, as runs lists it, or its folder")
     _add_where(retry)
     retry.add_argument(
         "--base-url", metavar="URL", help="as for run; needed if the run asked another address"
@@ -191,7 +191,9 @@ def _add_deploy(commands: Any) -> None:
 
 def _add_schedule(commands: Any) -> None:
     schedule = commands.add_parser("schedule", help="switch schedules of deployments on or off")
-    schedule.add_argument("to", choices=("on", "off"), help="on lets a schedule start runs")
+    schedule.add_argument(
+        "to", metavar="on|off", choices=("on", "off"), help="on lets a schedule start runs"
+    )
     schedule.add_argument("names", nargs="+", metavar="NAME", help="nightly, weekly")
 
 
@@ -200,6 +202,7 @@ def _add_automations(commands: Any) -> None:
         "automations",
         help="save automations that restart dead runs and send notifications",
         add_help=False,
+        prefix_chars="\0",  # its options are for the script, which says what they are
     )
     automations.add_argument("rest", nargs=argparse.REMAINDER, help="see automations --help")
 
@@ -218,4 +221,4 @@ def _add_completion(commands: Any) -> None:
         epilog='bash: eval "$(llm-reports completion bash)" in ~/.bashrc; zsh: the same in'
         " ~/.zshrc, after compinit",
     )
-    completion.add_argument("shell", choices=SHELLS, help="the shell")
+    completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))

@@ -25,7 +25,6 @@ from prefect_llm_reports.tasks.contract.branch_results import (
     BranchBatchResult,
     BranchesResult,
     InquiryResult,
-    InquiryStatus,
 )
 from prefect_llm_reports.tasks.contract.errors import ReportsError, StorageError
 from prefect_llm_reports.tasks.contract.records import BATCH, MANIFEST, OFFLINE, ErrorReport
@@ -80,14 +79,16 @@ class BranchBatch:
             answered: tuple[BranchesResult, Answered] = await ended(answering)
             result, done = answered
             directory = await self._publish(inquiry, result, done) if result.answered else None
-            found = self._result(inquiry, result.status, result.error, result, directory)
+            found = self._run.inquiry_result(
+                inquiry, result.status, result.error, result, directory
+            )
         except ReportsError as error:
             if error.reach == "fatal":
                 self._run.stop(error)
-            found = self._result(inquiry, "failed", error.report())
+            found = self._run.inquiry_result(inquiry, "failed", error.report())
         except Exception as error:
             self._run.log.exception("%s: unexpected %s", inquiry.slug, type(error).__name__)
-            found = self._result(inquiry, "failed", ErrorReport.unexpected(error))
+            found = self._run.inquiry_result(inquiry, "failed", ErrorReport.unexpected(error))
         forget(answering)
         forget_results()
         self._results[inquiry.slug] = found
@@ -108,32 +109,11 @@ class BranchBatch:
         await asyncio.to_thread(self._place.publish, folder, files, MANIFEST)
         return self._place.path(folder)
 
-    def _result(
-        self,
-        inquiry: Inquiry,
-        status: InquiryStatus,
-        error: ErrorReport | None = None,
-        outcome: BranchesResult | None = None,
-        directory: str | None = None,
-    ) -> InquiryResult:
-        spent = self._run.session.ledger.items[inquiry.slug]
-        return InquiryResult(
-            query=inquiry.text[:200],
-            slug=inquiry.slug,
-            status=status,
-            directory=directory,
-            answered=outcome.answered if outcome else 0,
-            errors=outcome.errors if outcome else {},
-            usage=spent.usage,
-            cost_usd=spent.cost_usd,
-            error=error,
-        )
-
     def result(self) -> BranchBatchResult:
         """The batch so far; an input without a result counts as stopped."""
         run = self._run
         found = [
-            self._results.get(inquiry.slug) or self._result(inquiry, "stopped")
+            self._results.get(inquiry.slug) or run.inquiry_result(inquiry, "stopped")
             for inquiry in run.checked.inquiries
         ]
         statuses = {item.status for item in found}

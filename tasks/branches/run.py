@@ -26,8 +26,13 @@ from prefect_llm_reports.tasks.branches.steps import Answering
 from prefect_llm_reports.tasks.calls.answering import NotKept, ask_model, connected, read_store
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
 from prefect_llm_reports.tasks.calls.surroundings import ready_for_calls
-from prefect_llm_reports.tasks.contract.branch_results import BranchesResult
+from prefect_llm_reports.tasks.contract.branch_results import (
+    BranchesResult,
+    InquiryResult,
+    InquiryStatus,
+)
 from prefect_llm_reports.tasks.contract.errors import ReportsError
+from prefect_llm_reports.tasks.contract.records import ErrorReport
 from prefect_llm_reports.tasks.contract.settings import Settings
 from prefect_llm_reports.tasks.llm.session import Session
 from prefect_llm_reports.tasks.runtime.context import flow_run_here, patience_here, run_context
@@ -145,6 +150,28 @@ class BranchRun:
             cost = None if result.cost_usd is None else float(result.cost_usd)
             run.settle(inquiry.slug, {"status": result.status, "cost_usd": cost}, result.merged)
         return result, done
+
+    def inquiry_result(
+        self,
+        inquiry: Inquiry,
+        status: InquiryStatus,
+        error: ErrorReport | None = None,
+        outcome: BranchesResult | None = None,
+        directory: str | None = None,
+    ) -> InquiryResult:
+        """One input's line in the result of a batch, with what its calls have cost so far."""
+        spent = self.session.ledger.items[inquiry.slug]
+        return InquiryResult(
+            query=inquiry.text[:200],
+            slug=inquiry.slug,
+            status=status,
+            directory=directory,
+            answered=outcome.answered if outcome else 0,
+            errors=outcome.errors if outcome else {},
+            usage=spent.usage,
+            cost_usd=spent.cost_usd,
+            error=error,
+        )
 
     async def _answered(self, inquiry: Inquiry) -> tuple[BranchesResult, Answered]:
         began, asker, ledger = time.monotonic(), self.checked.asker, self.session.ledger

@@ -13,6 +13,7 @@ from prefect_llm_reports.tasks.text.markdown import escaped
 
 TIERS = ("standard", "flex", "batch")
 MOST_WARNINGS = 20
+AT_WORST = "at worst"
 
 
 def quote_text(quote: Quote) -> str:
@@ -28,10 +29,10 @@ def counted(number: int, things: str) -> str:
 
 def quote_lines(quote: Quote) -> list[str]:
     """A quote for a terminal, in lines of at most 80 characters where its names allow."""
-    wide = max(len(name) for name, _ in _facts(quote))
+    wide = max(len(name) for name in (AT_WORST, *dict(_facts(quote))))
     facts = [f"{name:<{wide}}  {said}" for name, said in _facts(quote)]
     costs = [f"{'USD':<{wide}}  " + "".join(f"{tier:>12}" for tier in TIERS)]
-    for name, found in (("usually", quote.usual_usd), ("at worst", quote.worst_usd)):
+    for name, found in (("usually", quote.usual_usd), (AT_WORST, quote.worst_usd)):
         costs.append(f"{name:<{wide}}  " + "".join(f"{cell:>12}" for cell in _cells(found)))
     lines = [f"Quote: {quote_text(quote)}", "", *facts, "", *costs]
     if quote.steps:
@@ -52,7 +53,7 @@ def quote_markdown(quote: Quote) -> str:
         _table(("Quote", ""), [(name, escaped(said)) for name, said in _facts(quote)]),
         _table(
             ("USD", *TIERS),
-            [("usually", *_cells(quote.usual_usd)), ("at worst", *_cells(quote.worst_usd))],
+            [("usually", *_cells(quote.usual_usd)), (AT_WORST, *_cells(quote.worst_usd))],
         ),
     ]
     if quote.steps:

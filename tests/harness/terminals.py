@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pyte
+
 from tests.harness.pace import PATIENCE_S
 from tests.harness.processes import wait_until
+
+COLUMNS, LINES = 80, 400
+"""The size of a terminal; so many lines, so that none is lost."""
 
 
 class Terminal:
@@ -54,6 +62,20 @@ class Terminal:
         )
         assert text in self.shown, self.shown
 
+    @property
+    def screen(self) -> list[str]:
+        """The lines that a person sees, below each other, without blanks at their ends.
+
+        Longer lines are broken where the screen ends, as terminals do.
+        """
+        screen = pyte.Screen(COLUMNS, LINES)
+        pyte.ByteStream(screen).feed(self._shown)
+        return "\n".join(line.rstrip() for line in screen.display).rstrip().split("\n")
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self._master, text.encode())
+
     def press_ctrl_c(self) -> None:
         """Send SIGINT to the whole foreground group, as a terminal does."""
         os.write(self._master, b"\x03")
@@ -85,6 +107,7 @@ def in_terminal(
 ) -> Generator[Terminal]:
     """Run `llm-reports` in a terminal; end what is left of it."""
     master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     program = (
         "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
         "os.execv(sys.executable, [sys.executable, '-m', 'prefect_llm_reports.flows.cli',"

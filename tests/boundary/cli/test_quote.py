@@ -68,7 +68,7 @@ WAYS: dict[str, tuple[list[str], str]] = {
     "no key": ([], "usually 0."),
     "budget": (["--budget", "0.000001"], "leaves 2 topics undone; at worst 2"),
     "one": (["--budget", "0.02"], "leaves 1 topic undone; at worst 2"),
-    "flex": (["--price", "flex", "--model", "gpt-5-mini"], "tier    flex"),
+    "flex": (["--price", "flex", "--model", "gpt-5-mini"], "tier      flex"),
     "limits": (["--rpm", "1"], "limited by 1 request a minute"),
     "no price": (["--model", "house"], "The price of house is unknown; give it in the option"),
     "offline": (["--model", "offline"], "Quote: 2 topics, usually 0.00 USD"),

@@ -19,6 +19,8 @@ SLIPS = {
     "there": "a file that exists",
     "folder": "a folder that exists",
     "./folder/": "a folder that exists",
+    "options.yaml": "with --topics-file, one of options with --options",
+    "paper.pdf": "a source of the reports with --source",
     "topics.yml": "reads like the name of a file",
     "Topics.CSV": "reads like the name of a file",
     "data/topics.xlsx": "reads like the name of a file",
@@ -36,7 +38,7 @@ TOPICS = [
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working directory with a file, one without an ending, and a folder."""
-    for name in ("there.txt", "there"):
+    for name in ("there.txt", "there", "options.yaml", "paper.pdf"):
         (tmp_path / name).write_text("Tidal power\n")
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -55,7 +57,8 @@ def test_a_slip_is_refused_with_the_flag_that_was_meant(word: str, wanted: str) 
 def test_slips_come_together_and_name_the_commands_own_flag() -> None:
     """All of them at once; a question's flag is --queries-file."""
     with pytest.raises(BadInput) as bad:
-        texts_given(["there.txt", "q.csv"], "queries", read_queries)
+        texts_given(["options.yaml", "q.csv"], "queries", read_queries)
+    assert "one of branches with --branches-file" in bad.value.problems[0]
     assert len(bad.value.problems) == 2
     assert all("--queries-file" in p and p.startswith("query ") for p in bad.value.problems)
 

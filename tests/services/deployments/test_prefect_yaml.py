@@ -56,8 +56,9 @@ from tests.services.pages.site import CHROMIUM, QUIET, expect
 pytestmark = pytest.mark.services
 
 DEPLOY = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
+WEEKLY = "report-batch/weekly"
 NAMES = {
-    *("report-batch/on-demand", "report-batch/nightly", "report-batch/weekly"),
+    *("report-batch/on-demand", "report-batch/nightly", WEEKLY),
     *("parallel-branches/on-demand", "report-shard/on-demand"),
 }
 OF_RUNS = {"LLM_REPORTS_HOME", *PREFECT_DEFAULTS}
@@ -449,7 +450,7 @@ def test_one_command_switches_schedules_on_and_off(house: House) -> None:
 
     switch = str(ROOT / "deployments/schedules.py")
     assert house.python(switch, "on", "weekly", cwd=house.folder) == "report-batch/weekly: on\n"
-    assert on() == {"report-batch/weekly"}
+    assert on() == {WEEKLY}
     house.python(switch, "off", "nightly", "weekly", cwd=house.folder)
     assert on() == set()
 
@@ -548,9 +549,19 @@ def test_four_commands_lead_from_an_empty_folder_to_a_schedule(
     llm_reports("schedule", "off", "nightly")
 
 
-def test_a_schedule_that_is_not_deployed_is_refused(house: House, tmp_path: Path) -> None:
-    """With status 2 and the names that there are."""
-    command = ["-m", "prefect_llm_reports.flows.cli", "schedule", "on", "nigthly"]
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nigthly", "report-batch/nigthly is not deployed on this server; did you mean nightly?"),
+        ("on-demand", "report-batch/on-demand has no schedule"),
+        ("mine/nightly", "mine/nightly is not deployed on this server; `llm-reports deploy`"),
+    ],
+)
+def test_a_schedule_that_is_not_there_is_refused(
+    name: str, said: str, house: House, tmp_path: Path
+) -> None:
+    """With status 2 and what was meant; the others that were named are not switched either."""
+    command = ["-m", "prefect_llm_reports.flows.cli", "schedule", "on", "weekly", name]
     done = subprocess.run(
         [sys.executable, *command],
         cwd=tmp_path,
@@ -561,5 +572,6 @@ def test_a_schedule_that_is_not_deployed_is_refused(house: House, tmp_path: Path
         check=False,
     )
     assert done.returncode == 2
-    assert "report-batch/nigthly is not deployed on this server" in done.stderr
+    assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert not any(schedule["active"] for schedule in house.read()[WEEKLY]["schedules"])

@@ -19,7 +19,7 @@ SLIPS = {
     "run x --price flx": "unknown --price flx; did you mean flex?; choose from standard, flex",
     "run x --format word": "unknown --format word; choose from pdf, docx",
     "branches x --merge sythesize": "unknown --merge sythesize; did you mean synthesize?",
-    "schedule onn nightly": "unknown to onn; did you mean on?",
+    "schedule onn nightly": "unknown on|off onn; did you mean on?",
     "run x --concurrency many": "argument -c/--concurrency: invalid int value: 'many'",
     "view a b": "unknown argument b",
     "verify": "the following arguments are required: DIR",
