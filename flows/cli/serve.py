@@ -148,8 +148,8 @@ async def _serve(console: Console, topics_file: str | None, pages: str) -> None:
         pages,
         "Press Ctrl-C to end; schedules rest until you serve again.",
     ]
-    console.print(escape("\n".join(lines)))
     _end_with_runs(runner)
+    console.print(escape("\n".join(lines)))
     await runner.start()
 
 

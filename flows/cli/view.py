@@ -172,14 +172,14 @@ def view(chosen: argparse.Namespace) -> int:
     """
     with make_server(chosen.directory, chosen.port) as server:
         address = f"http://{HOST}:{server.server_address[1]}/"
-        sys.stdout.write(f"{address}\n")
-        sys.stdout.flush()
-        sys.stderr.write("Press Ctrl-C to end.\n")
-        if not chosen.no_browser:
-            webbrowser.open(address)
         try:
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.stdout.write(f"{address}\n")
+            sys.stdout.flush()
+            sys.stderr.write("Press Ctrl-C to end.\n")
+            if not chosen.no_browser:
+                webbrowser.open(address)
             server.serve_forever()
         except KeyboardInterrupt:
             return 0
