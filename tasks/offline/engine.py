@@ -137,10 +137,8 @@ def _first_draft(voice: Voice, guidance: str) -> str:
     """A paper without conclusion, example and table, and for some topics with fewer sections."""
     topical = voice.topical()[: 2 + phrases.number(voice.seed, 2)]
     parts = [f"# {voice.heading}", f"> {NOTICE}", voice.section("opening")[1]]
-    if points := rules.keywords(guidance):
-        parts.append(
-            f"The request asks for these points: {', '.join(map(phrases.escaped, points))}."
-        )
+    if points := ", ".join(map(phrases.escaped, rules.keywords(guidance))):
+        parts.append(f"The request asks for these points: {points}.")
     parts += ["## " + "\n\n".join(voice.section(n)) for n in ("frame", "questions", *topical)]
     return "\n\n".join(parts) + "\n"
 
@@ -148,10 +146,9 @@ def _first_draft(voice: Voice, guidance: str) -> str:
 def _summary(report: str) -> str:
     """Two paragraphs of the report's own sentences, the first of each section, as plain text."""
     head, parts = rules.sections_of(report)
-    said = [_complete(text) for text in (head, *(body for _, body in parts))]
-    leads = [sentences[0] for sentences in said if sentences][:8]
-    if len(leads) < 2:
-        leads = _complete(report)[:6]
+    bodies = (head, *(body for _, body in parts))
+    leads = [said[0] for body in bodies if (said := _complete(body))][:8]
+    leads = leads if len(leads) > 1 else _complete(report)[:6]
     half = (len(leads) + 1) // 2
     first = " ".join(leads[:half]) or "The report has no running text that could be summarized."
     second = " ".join(leads[half:]) or "The offline rule-based engine adds nothing to it."
@@ -160,10 +157,9 @@ def _summary(report: str) -> str:
 
 def _complete(text: str) -> list[str]:
     """The complete sentences of a text without markup and without our own notice."""
-    said = (
-        s for s in rules.sentences_of(text) if _COMPLETE.search(s) and len(rules.words_of(s)) > 3
-    )
-    return [plain for s in said if (plain := _plain(s)) not in phrases.NOTICES]
+    said = filter(_COMPLETE.search, rules.sentences_of(text))
+    plain = (_plain(sentence) for sentence in said if len(rules.words_of(sentence)) > 3)
+    return [sentence for sentence in plain if sentence not in phrases.NOTICES]
 
 
 def _plain(markdown: str) -> str:

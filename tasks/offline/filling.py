@@ -40,11 +40,9 @@ class Form:
         field = self._resolved(mapping(schema))
         if depth > _DEEPEST:
             return None
-        if "const" in field:
-            return field["const"]
         choice = number(f"{self.seed}\0{path}")
-        if field.get("enum"):
-            return field["enum"][choice % len(field["enum"])]
+        if values := [field["const"]] if "const" in field else field.get("enum"):
+            return values[choice % len(values)]
         if either := next((key for key in ("anyOf", "oneOf") if field.get(key)), None):
             options = [self._resolved(mapping(option)) for option in field.pop(either)]
             if depth > _SPARSE_DEPTH:

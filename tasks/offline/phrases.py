@@ -99,12 +99,11 @@ class Voice(NamedTuple):
         topic = escaped(one_line(self.title, 80)) or "this topic"
         return known.heading, "\n\n".join(filter(None, parts)).replace("{topic}", f"“{topic}”")
 
-    def requested(self, points: Sequence[str]) -> tuple[str, str]:
-        """A section that takes up points of the request."""
+    def requested(self, points: str) -> tuple[str, str]:
+        """A section that takes up points of the request, which have commas between."""
         heading, *_, says, _ = words().sections["requested"]
-        chosen = (says[number(self.seed + point, len(says))] for point in points)
-        items = (f"- **{escaped(p)}**: {s}" for p, s in zip(points, chosen, strict=True))
-        return heading, "\n".join(items)
+        said = {point: says[number(self.seed + point, len(says))] for point in points.split(", ")}
+        return heading, "\n".join(f"- **{escaped(point)}**: {s}" for point, s in said.items())
 
     def _most(self, sentences: Sequence[str]) -> list[str]:
         few = sorted(sentences, key=lambda s: number(f"{self.seed}\0{s}"))[: len(sentences) // 4]

@@ -130,10 +130,6 @@ def _adding(name: str) -> Mend:
     return lambda text, voice, counts: _with(text, voice.section(name))
 
 
-def _covering(text: str, voice: Voice, counts: Counts) -> str:
-    return _with(text, voice.requested(counts.missing.split(", ")))
-
-
 def _longer(text: str, voice: Voice, counts: Counts) -> str:
     """The text with sections that it does not have yet, until it is long enough."""
     there = {heading for heading, _ in sections_of(text)[1]}
@@ -159,13 +155,11 @@ def _once(text: str, voice: Voice, counts: Counts) -> str:
         return "\n\n".join(new)
 
     head, parts = sections_of(text)
-    first = fresh(head)
-    bodies = [(heading, fresh(body)) for heading, body in parts]
-    return _joined(first, [(heading, body) for heading, body in bodies if body])
+    return _joined(fresh(head), [(heading, new) for heading, body in parts if (new := fresh(body))])
 
 
 RULES: dict[str, tuple[Callable[[Counts], bool], Mend]] = {
-    "coverage": (lambda c: not c.missing, _covering),
+    "coverage": (lambda c: not c.missing, lambda t, v, c: _with(t, v.requested(c.missing))),
     "repetition": (lambda c: c.repeated * 50 <= c.words, _once),
     "length": (lambda c: c.words >= ENOUGH_WORDS, _longer),
     "sections": (lambda c: c.sections >= ENOUGH_SECTIONS, _longer),
@@ -182,9 +176,8 @@ def critique(text: str, topic: str, guidance: str) -> Critique:
     c, says = counted(text, topic, guidance), words().rules
     met = [name for name, (holds, _) in RULES.items() if holds(c)]
     lost = [name for name in RULES if name not in met]
-    ceiling = 3 if c.off_topic else 10
-    if c.words < 40 or (c.words >= 100 and not 0.07 <= c.common <= 0.6):
-        ceiling = 2  # too little, or words that do not occur as they do in running text
+    running = c.words >= 40 and (c.words < 100 or 0.07 <= c.common <= 0.6)  # words as in prose
+    ceiling = 2 if not running else 3 if c.off_topic else 10
     return Critique(
         score=min(ceiling, 10 - len(lost)),
         strengths=[says[name]["met"].format(c=c) for name in met],
@@ -199,8 +192,7 @@ def revise(text: str, voice: Voice, guidance: str, improvements: list[str]) -> s
     c, says = counted(text, voice.title, guidance), words().rules
     lost = {name: mend for name, (holds, mend) in RULES.items() if not holds(c)}
     asked = [n for i in improvements for n in lost if re.search(says[n]["asked"], i, re.I)]
-    few = 1 + number(voice.seed, 2)
-    revised = text
+    few, revised = 1 + number(voice.seed, 2), text
     for mend in list(dict.fromkeys(lost[name] for name in asked or lost))[:few]:
         revised = mend(revised, voice, c)
     if revised == text:

@@ -242,6 +242,39 @@ def test_the_embedded_engine_shows_checked_notes(bench: Bench, sources: list[str
     assert all(claim.verdict in ("verified", "own") for claim in found.claims)
 
 
+TABLE = """country;year;price EUR per MWh;basis
+Germany;2023;95.2;the mean over all hours of the market
+Spain;2023;87.1;the mean over all hours of the market
+"""
+
+
+def test_the_embedded_engine_quotes_rows_of_a_table(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row that it copies is a claim of its own, found in its passage with its numbers."""
+    monkeypatch.setenv("LLM_REPORTS_SOURCES", str(tmp_path))
+    (tmp_path / "prices.csv").write_text(TABLE)
+    options = {"sources": [str(tmp_path / "prices.csv")]}
+    found = evidence(bench.run(None, ["Power in Spain"], options=options))
+    rows = [claim for claim in found.claims if claim.verdict == "verified"]
+    assert [claim.sentence.partition(";")[0] for claim in rows] == [
+        "country: Spain",
+        "country: Germany",
+    ]
+    assert all(claim.numbers and all(n.found for n in claim.numbers) for claim in rows)
+    assert {claim.verdict for claim in found.claims} == {"verified", "own"}
+
+
+def test_the_embedded_engine_quotes_the_row_of_a_topic(bench: Bench, tmp_path: Path) -> None:
+    """A spreadsheet of topics makes a report a row, which quotes its own row and no other."""
+    head, *rows = TABLE.replace("country", "topic").splitlines()
+    (tmp_path / "topics.csv").write_text("\n".join([head, *rows]))
+    result = bench.run(None, [], topics_file=str(tmp_path / "topics.csv"))
+    for at, price in enumerate(("95.2", "87.1")):
+        [claim] = [c for c in evidence(result, at).claims if c.verdict == "verified"]
+        assert claim.sentence.startswith(f"year: 2023 price EUR per MWh: {price} basis: the")
+
+
 def test_a_budget_that_ends_while_claims_are_judged_publishes_what_is_there(
     bench: Bench, sources: list[str]
 ) -> None:
