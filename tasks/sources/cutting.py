@@ -2,7 +2,7 @@
 
 A passage never goes beyond its place, a page or a section, so that its place is exact; and a
 change in one place moves no passage of another. Not here: the pieces (`pieces`), ids of passages
-(`numbering`).
+(`library`).
 """
 
 from __future__ import annotations

@@ -141,6 +141,20 @@ def test_each_room_says_what_lives_there_and_opens_lazily(room: str) -> None:
         _ = package.nothing
 
 
+def test_where_a_module_sends_its_reader_there_is_something() -> None:
+    """What a docstring names in `(…)` as the place of what is not here exists."""
+    parts = [path.relative_to(ROOT).with_suffix("").parts for path in SOURCES]
+    there = {"_".join(one[at:]) for one in parts for at in range(len(one))}
+    there |= {"_".join(one[at:-1]) for one in parts for at in range(len(one) - 1)}
+    gone: dict[str, list[str]] = {}
+    for path in SOURCES:
+        about = " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split())
+        named = re.findall(r"[(,] ?`([a-z_.]+)`(?=[,)])", about.partition("Not here:")[2])
+        if lost := [name for name in named if name.replace(".", "_") not in there]:
+            gone[shown(path)] = lost
+    assert gone == {}
+
+
 @pytest.mark.parametrize("kind", ["unit", "boundary", "flow", "services"])
 def test_tests_mirror_the_rooms(kind: str) -> None:
     """A folder of tests is called like a room, and a file in it begins with a module's name."""
