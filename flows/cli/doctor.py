@@ -169,7 +169,9 @@ async def _asked(endpoint: Endpoint) -> tuple[State, str, list[str]]:
         except TimeoutError:
             return "bad", "no answer in time; check the address and the network", []
         except CallError as error:
-            return "bad", str(error), []
+            said = str(error)
+            mend = "" if ";" in said else "; check the address and that the endpoint is running"
+            return "bad", f"{said}{mend}", []
     if response.status in (401, 403):
         return (
             "bad",

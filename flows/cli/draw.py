@@ -17,6 +17,7 @@ from prefect_llm_reports.tasks.contract.locations import absolute
 from prefect_llm_reports.tasks.inputs.branches_file import read_branches_file
 from prefect_llm_reports.tasks.inputs.requests import Collected
 from prefect_llm_reports.tasks.reports.drawing import draw_reports
+from prefect_llm_reports.tasks.text.foreign import printable
 
 
 def draw(chosen: argparse.Namespace) -> int:
@@ -44,6 +45,9 @@ def draw(chosen: argparse.Namespace) -> int:
             Path(absolute(chosen.output)).write_text(picture, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"{chosen.output}: {error.strerror}; give a writable file") from None
-    else:
-        sys.stdout.write(picture)
+        sys.stderr.write(printable(f"written {chosen.output}") + "\n")
+        return 0
+    sys.stdout.write(picture)
+    if sys.stdout.isatty():
+        sys.stderr.write("This is the picture as SVG; -o FILE.svg writes it to a file.\n")
     return 0

@@ -16,7 +16,14 @@ from rich.markup import escape
 
 from prefect_llm_reports.flows.cli.interruption import ending
 from prefect_llm_reports.flows.cli.server import reach_server
-from prefect_llm_reports.flows.cli.terminal import DONE, Result, Terminal, named, with_step
+from prefect_llm_reports.flows.cli.terminal import (
+    DONE,
+    Result,
+    Terminal,
+    named,
+    stopped_by,
+    with_step,
+)
 from prefect_llm_reports.tasks.contract.branch_results import (
     BranchBatchResult,
     BranchesResult,
@@ -108,10 +115,11 @@ class _Reports(Terminal[BatchResult]):
         for reason, reports in reasons.items():
             several = f"{len(reports):,} topics without a report"
             what = several if len(reports) > 1 else self._at(reports[0].topic)
-            self._say(f"[yellow]·[/] {what}: {escape(reason)}")
+            why = "" if stopped_by(result) in reason else f": {escape(reason)}"
+            self._say(f"[yellow]·[/] {what}{why}")
 
     def _close(self, result: BatchResult) -> None:
-        self._say_failed()
+        self._say_failed(result)
         self._say_unfinished(result)
         self._say_problems(result)
         self._say(f"{published_text(result)} {self._figures(result)}")
@@ -134,7 +142,7 @@ class _Inquiries(Terminal[BranchBatchResult]):
         self._say(f"{mark} {self._at(found.query)}: {found.answered} answered{said}")
 
     def _close(self, result: BranchBatchResult) -> None:
-        self._say_failed()
+        self._say_failed(result)
         self._say_problems(result)
         done = sum(item.status == "complete" for item in result.inquiries)
         count = f"{done} of {counted(len(result.inquiries), 'input')} complete"

@@ -142,11 +142,16 @@ class Terminal(ABC, Generic[Result]):
     def _at(self, name: str) -> str:
         return escape(f"[{len(self.progress.done)}/{self.progress.total}] ") + named(name)
 
-    def _say_failed(self) -> None:
-        """Show once more, at the end, what failed and why: the first lines may be gone."""
-        if self.progress.total > 1 and self.failed:
-            self._say(f"[red]{counted(len(self.failed), self.item)} failed:[/]")
-            for line in first(self.failed):
+    def _say_failed(self, result: BatchResult | BranchBatchResult) -> None:
+        """Show once more, at the end, what failed and why: the first lines may be gone.
+
+        What stopped the run is said of the whole run.
+        """
+        cause = escape(stopped_by(result))
+        failed = [line for line in self.failed if cause not in line]
+        if self.progress.total > 1 and failed:
+            self._say(f"[red]{counted(len(failed), self.item)} failed:[/]")
+            for line in first(failed):
                 self._say(f"  {line}")
 
     def _figures(self, result: BatchResult | BranchBatchResult | BranchesResult) -> str:
@@ -176,6 +181,15 @@ class Terminal(ABC, Generic[Result]):
     @abstractmethod
     def _close(self, result: Result) -> None:
         """Show the result of the run."""
+
+
+def stopped_by(result: BatchResult | BranchBatchResult) -> str:
+    """The error that stopped a run, without the request; a text that is in no other: nothing did.
+
+    Args:
+        result: The run's result.
+    """
+    return result.error.message.partition(" [request ")[0] if result.error else "\0"
 
 
 def named(item: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from prefect_llm_reports.flows.cli.parsing import port
 from prefect_llm_reports.tasks.contract.choices import MERGES, REPORTS_FOLDER
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -51,7 +52,7 @@ def _add_view(commands: Any) -> None:
         default=REPORTS_FOLDER,
         help=f"default: {REPORTS_FOLDER}",
     )
-    view.add_argument("--port", metavar="N", type=int, default=0, help="default: any free one")
+    view.add_argument("--port", metavar="N", type=port, default=0, help="default: any free one")
     view.add_argument(
         "--no-browser", action="store_true", help="print the address, and open no browser"
     )
@@ -162,7 +163,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--pages-port",
         metavar="N",
-        type=int,
+        type=port,
         default=PAGES_PORT,
         help="port of the pages; default: %(default)s, or any free one if that is taken",
     )

@@ -244,9 +244,7 @@ def _listening(pages: Pages, port: int) -> ThreadingHTTPServer:
     handler = type("Handler", (_Handler,), {"pages": pages})
     try:
         server = ThreadingHTTPServer((HOST, port), handler)
-    except (OSError, OverflowError) as error:
-        raise BadInput(
-            f"port {port}: {getattr(error, 'strerror', None) or error}; give another --port"
-        ) from None
+    except OSError as error:
+        raise BadInput(f"port {port}: {error.strerror}; give another --port") from None
     server.daemon_threads = True
     return server

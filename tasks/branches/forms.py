@@ -86,8 +86,25 @@ def _schema_of_value(value: Any) -> Json:
 
 def query_text(query: Any) -> str:
     """The text of an input in prompts: a text unchanged, everything else as JSON."""
-    if isinstance(query, BaseModel):
-        if isinstance(query, Query):
-            return query.query
-        query = query.model_dump(mode="json")
+    query = _plain(query)
     return query if isinstance(query, str) else json.dumps(query, ensure_ascii=False, indent=1)
+
+
+def query_title(query: Any) -> str:
+    """An input as people read it: `question: Build or buy?; team: small` of an object."""
+    query = _plain(query)
+    if not isinstance(query, Mapping):
+        return query_text(query)
+    cells = cast("Mapping[str, Any]", query).items()
+    return "; ".join(f"{name}: {_cell(value)}" for name, value in cells if value not in (None, ""))
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _plain(query: Any) -> Any:
+    """A text, or what JSON can hold."""
+    if isinstance(query, Query):
+        return query.query
+    return query.model_dump(mode="json") if isinstance(query, BaseModel) else query

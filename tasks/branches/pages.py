@@ -83,7 +83,7 @@ def branches_page(result: BranchesResult, inquiry: Inquiry, program: Program) ->
     for ranked in dumped["ranking"] or ():
         ranked["score"] = score_text(ranked["score"])
     shown = {
-        "query": inquiry.text,
+        "query": inquiry.title,
         "result": dumped,
         "outputs": outputs,
         "merged": _merged_parts(values, dumped["merged"], [node.name for node in program.results]),

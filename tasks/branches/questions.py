@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from slugify import slugify
 
-from prefect_llm_reports.tasks.branches.forms import query_text
+from prefect_llm_reports.tasks.branches.forms import query_text, query_title
 from prefect_llm_reports.tasks.branches.graph import Node
 from prefect_llm_reports.tasks.branches.programs import Program
 from prefect_llm_reports.tasks.calls.judging import verdict_form
@@ -47,6 +47,11 @@ class Inquiry:
         return query_text(self.query)
 
     @cached_property
+    def title(self) -> str:
+        """The input as people read it."""
+        return query_title(self.query)
+
+    @cached_property
     def slug(self) -> str:
         """Folder name: at most 80 ASCII characters, with an eight-digit hash of the input."""
         words = slugify(self.text[:500], max_length=71, word_boundary=True) or "query"
@@ -58,8 +63,8 @@ class Inquiry:
 
     @property
     def short(self) -> str:
-        """The text on one line, at most 60 characters, for names in the UI."""
-        return shortened(self.text)
+        """The title on one line, at most 60 characters, for names in the UI."""
+        return shortened(self.title)
 
 
 def gather_inquiries(

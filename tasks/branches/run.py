@@ -162,7 +162,7 @@ class BranchRun:
         """One input's line in the result of a batch, with what its calls have cost so far."""
         spent = self.session.ledger.items[inquiry.slug]
         return InquiryResult(
-            query=inquiry.text[:200],
+            query=inquiry.title[:200],
             slug=inquiry.slug,
             status=status,
             directory=directory,

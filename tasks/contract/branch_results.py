@@ -84,7 +84,7 @@ class BranchesResult(Record):
 class InquiryResult(Record):
     """The result of one input of a batch."""
 
-    query: str = Field(description="The input's text in prompts, shortened.")
+    query: str = Field(description="The input as people read it, shortened.")
     slug: str
     status: InquiryStatus
     directory: str | None = None

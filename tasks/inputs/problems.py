@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from prefect_llm_reports.tasks.text.complaints import any_of
 from prefect_llm_reports.tasks.text.foreign import shown
 from prefect_llm_reports.tasks.text.spelling import did_you_mean
 
@@ -87,7 +88,7 @@ def problems_of(
         beside = _names_beside(kind, wrong["loc"]) if kind else ()
         said.setdefault(where, []).append(_problem(wrong, beside))
     return [
-        f"{prefix}{where}: {_one_of([what for what, _ in found])}{found[0][1]}"
+        f"{prefix}{where}: {any_of([what for what, _ in found])}{found[0][1]}"
         for where, found in said.items()
         # A problem inside a list says more than that the value is not of the other kind.
         if not (where in kinds and any(other.startswith(f"{where}.") for other in said))
@@ -113,11 +114,6 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _is_kind(part: int | str) -> bool:
     """Whether a part of a field's path is pydantic's name for one kind of value, as `list[x]`."""
     return isinstance(part, str) and any(mark in part for mark in "[(")
-
-
-def _one_of(problems: Iterable[str]) -> str:
-    """The problem of a value that is of none of several kinds."""
-    return " or ".join(dict.fromkeys(problems)).replace(" or Input should be ", " or ")
 
 
 def _problem(wrong: Any, known: Collection[str]) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from prefect.exceptions import ParameterTypeError
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.json_refs import unusable, without_refs
+from prefect_llm_reports.tasks.text.complaints import any_of
 from prefect_llm_reports.tasks.text.foreign import shown
 
 _PART = re.compile(r"(?:[^.\[(]|\[[^\]]*\]|\([^)]*\))+")
@@ -81,9 +82,8 @@ def _problems(said: str) -> list[str]:
 
 def _any_of(whats: list[str]) -> str:
     """Problems of one value, which is of none of several kinds."""
-    said = dict.fromkeys(what.removesuffix("; correct it") for what in whats)
     end = "; correct it" if whats[0].endswith("; correct it") else ""
-    return " or ".join(said).replace(" or Input should be ", " or ") + end
+    return any_of([what.removesuffix("; correct it") for what in whats]) + end
 
 
 def _written_out(value: Any) -> Any:

@@ -107,6 +107,7 @@ def test_nobody_at_the_address(server: Server, capsys: pytest.CaptureFixture[str
     """A port that nobody listens at is one bad line; the others are there."""
     code, found = looked(capsys, "--base-url", "http://127.0.0.1:9/v1")
     assert (code, found["endpoint"]["state"]) == (2, "bad")
+    assert "; check the address and that the endpoint is running" in found["endpoint"]["found"]
     assert found["store"]["state"] == "good"
 
 

@@ -162,7 +162,7 @@ def add_branches(output: Path) -> None:
         for name in ("first", "second")
     ]
     program: Any = SimpleNamespace(nodes=nodes, results=nodes[:1], model="m")
-    inquiry: Any = SimpleNamespace(text=result.query)
+    inquiry: Any = SimpleNamespace(title=result.query)
     run = output / BRANCHES
     (run / "tide").mkdir(parents=True)
     (run / "batch.json").write_text("{}")

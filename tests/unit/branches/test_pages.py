@@ -54,7 +54,7 @@ def test_a_page_of_branches_tells_outputs_ranking_and_votes() -> None:
         SimpleNamespace(name=name, branch=SimpleNamespace(instructions="Say it.")) for name in "ab"
     ]
     program: Any = SimpleNamespace(nodes=nodes, results=nodes[:1], model="m")
-    inquiry: Any = SimpleNamespace(text=ATTACK)
+    inquiry: Any = SimpleNamespace(title=ATTACK)
     words = words_of(branches_page(result, inquiry, program))
     for said in ("Twice a day.", "7.5", "7, 8", "2 for", ATTACK, "partly done"):
         assert said in words
@@ -84,7 +84,7 @@ def test_values_are_shown_as_what_they_are() -> None:
     )
     node: Any = SimpleNamespace(name="a", branch=SimpleNamespace(instructions=""))
     program: Any = SimpleNamespace(nodes=[node], results=[node], model="m")
-    inquiry: Any = SimpleNamespace(text="q")
+    inquiry: Any = SimpleNamespace(title="q")
     page = branches_page(result, inquiry, program)
     for shown in (
         "<em>text</em>",

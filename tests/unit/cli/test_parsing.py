@@ -20,9 +20,14 @@ SLIPS = {
     "run x --format word": "unknown --format word; choose from pdf, docx",
     "branches x --merge sythesize": "unknown --merge sythesize; did you mean synthesize?",
     "schedule onn nightly": "unknown on|off onn; did you mean on?",
-    "run x --concurrency many": "argument -c/--concurrency: invalid int value: 'many'",
+    "run x --concurrency many": "-c/--concurrency is 'many'; give a whole number",
+    "run x --audience": "-a/--audience needs a value",
+    "run x --json=yes": "--json takes no value, found 'yes'",
+    "view --port 99999": "--port is '99999'; give a port from 0 to 65535",
+    "serve --pages-port -1": "--pages-port is '-1'; give a port from 0 to 65535",
+    "schedule on": "NAME: missing",
     "view a b": "unknown argument b",
-    "verify": "the following arguments are required: DIR",
+    "verify": "DIR: missing",
 }
 
 

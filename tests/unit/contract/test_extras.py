@@ -38,7 +38,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a key within": ({"extra_body": {"a": [{"aws_secret_access_key": "k-1"}]}}, "block"),
     "a number that is none": ({"extra_body": {"top_p": float("nan")}}, "written as JSON"),
     "a book": ({"extra_body": {"a": "x" * 30_000}}, "at most 20,000; shorten it"),
-    "a text": ({"extra_body": "top_p=1"}, "valid dictionary"),
+    "a text": ({"extra_body": "top_p=1"}, "wanted an object"),
     "an unknown effort": ({"reasoning_effort": "hihg"}, "'none', 'minimal', 'low'"),
     "headers": ({"extra_headers": {"x-key": "k-1"}}, "save them in an LLM endpoint block"),
 }

@@ -54,10 +54,10 @@ def test_no_file_is_the_default_program() -> None:
 
 
 BAD = [
-    ("branches: [{name: a}]\nmodel: 5", ["b.yaml: model: Input should be a valid string, found 5"]),
-    ("branches: [{name: a}]\nmerge: bst", ["b.yaml: merge: Input should be 'all', 'any'"]),
+    ("branches: [{name: a}]\nmodel: 5", ["b.yaml: model: wanted a text, found 5"]),
+    ("branches: [{name: a}]\nmerge: bst", ["b.yaml: merge: wanted 'all', 'any'"]),
     ("branches: [{name: a}]\nowner: me", ["b.yaml: owner: unknown name; correct its spelling"]),
-    ("branches: [{name: a}]\noptions: fast", ["b.yaml: options: Input should be"]),
+    ("branches: [{name: a}]\noptions: fast", ["b.yaml: options: wanted an object"]),
     ("branches: {name: a}", ["b.yaml: wanted a list of branches, or an object with the list"]),
     ("merge: all", ["b.yaml: wanted a list of branches, or an object with the list `branches`"]),
     ("", ["b.yaml: wanted a list of branches, or an object with the list `branches`"]),
@@ -69,10 +69,10 @@ BAD = [
         "options: {concurrency: lots, budget_usd: -1, fallbacks: [{endpoint: x}], speed: 1}",
         [
             "b.yaml: wanted a list of branches, or an object with the list `branches`, found 7",
-            "b.yaml: merge: Input should be",
-            "b.yaml: model: Input should be a valid string, found a list; correct it",
-            "b.yaml: options.concurrency: Input should be a valid integer",
-            "b.yaml: options.budget_usd: Input should be greater than or equal to 0, found -1",
+            "b.yaml: merge: wanted",
+            "b.yaml: model: wanted a text, found a list; correct it",
+            "b.yaml: options.concurrency: wanted a whole number",
+            "b.yaml: options.budget_usd: wanted at least 0, found -1",
             "b.yaml: options.fallbacks.0.model: is missing; add it",
             "b.yaml: options.speed: unknown name; correct its spelling or remove it",
             "b.yaml: models: unknown name; did you mean model?",

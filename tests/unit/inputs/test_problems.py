@@ -21,7 +21,7 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"concurrency": 0},
-        "option concurrency: Input should be greater than or equal to 1, found 0; correct it",
+        "option concurrency: wanted at least 1, found 0; correct it",
     ),
     (
         {"fallbacks": [{"endpoint": "x"}]},
@@ -29,15 +29,14 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"merge_output": 7},
-        "option merge_output: Input should be a valid list or a valid dictionary, found 7;"
-        " correct it",
+        "option merge_output: wanted a list or an object, found 7; correct it",
     ),
     (
         {"merge_output": [{"name": "x", "type": "thing"}]},
-        "option merge_output.0.type: Input should be 'text', 'integer', 'number', 'boolean' or"
-        " 'choice', found \"thing\"; correct it",
+        "option merge_output.0.type: wanted 'text', 'integer', 'number', 'boolean' or 'choice',"
+        ' found "thing"; correct it',
     ),
-    ({"quorum": float("nan")}, "option quorum: Input should be a finite number, found nan;"),
+    ({"quorum": float("nan")}, "option quorum: wanted a finite number, found nan;"),
 ]
 
 

@@ -11,18 +11,18 @@ from prefect_llm_reports.flows import branch_batch, parallel_branches, report_ba
 from prefect_llm_reports.tasks.contract.errors import BadInput
 
 WRONG: list[tuple[Any, dict[str, Any], str]] = [
-    (report_batch, {"topics": [3]}, "topics.0: Input should be a valid string or"),
-    (report_batch, {"topics": {"title": "x"}}, "topics: Input should be a valid list"),
+    (report_batch, {"topics": [3]}, "topics.0: wanted a text or"),
+    (report_batch, {"topics": {"title": "x"}}, "topics: wanted a list"),
     (report_batch, {"topics": [{"guidance": "x"}]}, "topics.0.title: is missing; add it"),
-    (report_batch, {"max_iterations": "many"}, "max_iterations: Input should be a valid integer"),
-    (report_batch, {"quality_threshold": 99}, "quality_threshold: Input should be less than or"),
+    (report_batch, {"max_iterations": "many"}, "max_iterations: wanted a whole number; correct it"),
+    (report_batch, {"quality_threshold": 99}, "quality_threshold: wanted at most 10; correct it"),
     (report_batch, {"options": {"lenght": 1}}, "options.lenght: unknown name; correct its"),
     (
         report_batch,
         {"options": {"critics": [{"name": "x"}]}},
         "options.critics.0.focus: is",
     ),
-    (parallel_branches, {"query": "x", "merge": "bets"}, "merge: Input should be 'all', 'any',"),
+    (parallel_branches, {"query": "x", "merge": "bets"}, "merge: wanted 'all', 'any',"),
     (
         parallel_branches,
         {"query": "x", "branches": [{"name": "a b"}]},
