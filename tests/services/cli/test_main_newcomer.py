@@ -190,6 +190,16 @@ def test_progress_shows_done_tokens_cost_and_time_in_one_line(desk: Desk) -> Non
     assert "2 of 2 reports published" in plain(terminal.shown)
 
 
+def test_an_endpoint_that_is_not_there_is_said_once_for_all_topics(desk: Desk) -> None:
+    """What stopped the run stands at its end, not again behind each topic that was not begun."""
+    away = "--base-url http://127.0.0.1:9/v1 --patience 0 -m away"
+    said = desk.types(f'llm-reports run "Wind" "Peat" "Salt" -c 1 {away}', status=4)
+    assert "2 topics without a report\n" in said
+    assert said.count("stopped: first contact failed: no answer from 127.0.0.1:9") == 1
+    assert "failed:\n" not in said
+    assert "0 of 3 reports published" in said
+
+
 def test_past_runs_are_listed_shown_and_retried(desk: Desk, first_run: str) -> None:
     """Newest first; a run again takes what is paid from the store."""
     assert first_run
