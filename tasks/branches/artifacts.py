@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, cast
 
 from prefect_llm_reports.tasks.branches.drawing import draw_program
@@ -16,8 +17,8 @@ from prefect_llm_reports.tasks.text.readable import readable
 
 PROGRAM_KEY = "branches-program"
 RESULT_KEY = "branches-result"
-SHORT = 500
-"""Characters of a value that stands behind its name; longer ones are quoted below it."""
+WRAPPED = 1500
+"""Characters that are escaped at once."""
 
 
 async def show_program(program: Program) -> None:
@@ -42,7 +43,7 @@ async def show_result(result: BranchesResult) -> None:
         parts.append(quoted(result.error.message))
     if result.merged is not None and result.merge != "all":
         chosen = f", of {result.winner}" if result.winner else ""
-        parts += [f"## Merged{chosen}", _fields(dumped["merged"])]
+        parts += [f"## Merged{chosen}", value_markdown(dumped["merged"])]
     if result.ranking:
         parts.append("## The judge's scores")
         parts += [
@@ -52,22 +53,40 @@ async def show_result(result: BranchesResult) -> None:
     for output, one in zip(result.outputs, dumped["outputs"], strict=True):
         model = f" ({output.model})" if output.model else ""
         parts.append(f"## {output.name}: {output.status.replace('_', ' ')}{model}")
-        parts.append(quoted(output.error.message) if output.error else _fields(one["output"]))
+        parts.append(
+            quoted(output.error.message) if output.error else value_markdown(one["output"])
+        )
     said = f"{result.answered} of {len(result.outputs)} branches answered."
     await show_markdown(RESULT_KEY, "\n\n".join(parts), said)
 
 
-def _fields(value: Any) -> str:
-    """A value as Markdown, a paragraph for each field; long and nested values are quoted."""
-    if not isinstance(value, dict):
-        return quoted(readable(value))
-    parts: list[str] = []
-    for name, one in cast("dict[str, Any]", value).items():
-        said = readable(one)
-        short = "\n" not in said and len(said) <= SHORT and not isinstance(one, dict | list)
-        label = f"**{escaped(name.replace('_', ' '))}:**"
-        parts.append(f"{label} {escaped(said)}" if short else f"{label}\n\n{quoted(said)}")
-    return "\n\n".join(parts)
+def value_markdown(value: Any) -> str:
+    """A value of JSON as Markdown that shows its text as it is: fields, points, paragraphs, code.
+
+    Args:
+        value: What a branch answered, or a part of it.
+    """
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value).items()
+        return "\n\n".join(_labelled(escaped(name.replace("_", " ")), one) for name, one in fields)
+    if isinstance(value, list):
+        return "\n".join(_point(one) for one in cast("list[Any]", value)) or "none"
+    text = readable(value)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if "```" in text or any(line[0] in " \t" for line in lines):  # its layout means something
+        return quoted(text)
+    return "\n\n".join(" ".join(map(escaped, textwrap.wrap(line, WRAPPED))) for line in lines)
+
+
+def _labelled(label: str, value: Any) -> str:
+    shown = value_markdown(value)
+    beside = isinstance(value, dict | list) or "\n" in shown
+    return f"**{label}:**" + ("\n\n" if beside else " ") + shown
+
+
+def _point(value: Any) -> str:
+    """A point of a list; further lines are indented, so that they belong to it."""
+    return "- " + textwrap.indent(value_markdown(value), "  ").lstrip()
 
 
 def _reasons(ranked: Ranking) -> str:

@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 from uuid import UUID
 
@@ -26,6 +26,8 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterState,
@@ -53,13 +55,16 @@ from tests.harness.processes import (
 )
 from tests.services.pages.site import CHROMIUM, QUIET, expect
 
+if TYPE_CHECKING:  # only two tests need a browser
+    from playwright.sync_api import Page
+
 pytestmark = pytest.mark.services
 
 DEPLOY = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
 WEEKLY = "report-batch/weekly"
 NAMES = {
     *("report-batch/on-demand", "report-batch/nightly", WEEKLY),
-    *("parallel-branches/on-demand", "report-shard/on-demand"),
+    *("parallel-branches/on-demand", "parallel-branches/example", "report-shard/on-demand"),
 }
 OF_RUNS = {"LLM_REPORTS_HOME", *PREFECT_DEFAULTS}
 """What a worker's environment need not have, since the deployments or the command line set it."""
@@ -76,6 +81,11 @@ class House:
     endpoint: Endpoint
     client: SyncPrefectClient
     deployed: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+    @property
+    def ui(self) -> str:
+        """The address of the UI."""
+        return self.api_url.removesuffix("/api")
 
     @property
     def log(self) -> Path:
@@ -236,20 +246,12 @@ def test_a_run_from_the_command_line_leaves_its_reports_where_it_is_told(house: 
 
 def test_a_run_is_filled_in_and_started_in_the_browser(house: House) -> None:
     """The form refuses a value out of bounds, offers saved endpoints, and starts a run."""
-    from playwright.sync_api import sync_playwright
-
     block = LLMEndpoint(
         base_url=house.endpoint.base_url, api_key=SecretStr(KEY), model="picked-model", prices={}
     )
     block.save("house", _sync=True)
     deployment = house.deployed["report-batch/on-demand"]["id"]
-    path = next(found for found in map(shutil.which, CHROMIUM) if found)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        page = browser.new_page(viewport={"width": 1100, "height": 1900})
-        page.set_default_timeout(1000 * PATIENCE_S)
-        ui = house.api_url.removesuffix("/api")
-        page.goto(f"{ui}/deployments/deployment/{deployment}/run")
+    with form_of(house, deployment) as page:
 
         def parameter(name: str) -> Any:
             label = page.get_by_text(f"{name} (Optional)", exact=True)
@@ -268,25 +270,75 @@ def test_a_run_is_filled_in_and_started_in_the_browser(house: House) -> None:
         parameter("max_iterations").locator("input").fill("2")
         expect(refusal).to_have_count(0)  # before, the form still holds what was refused
 
-        def accepted() -> bool:
-            """Submit; a server on SQLite that others write to may say 503: "try again"."""
-            with page.expect_response("**/create_flow_run") as response:
-                page.get_by_role("button", name="Submit").click()
-            assert response.value.status in {201, 503}, response.value.text()
-            return response.value.status == 201
-
-        wait_until(accepted, every=0.3)
+        submit(page)
         [run] = runs_of(house, deployment, "Vertical farming")
         assert house.ended(run.id).state_name == "Completed"
-        page.goto(f"{ui}/runs/flow-run/{run.id}")
+        page.goto(f"{house.ui}/runs/flow-run/{run.id}")
         expect(page.get_by_text("Vertical farming").first).to_be_visible()
-        browser.close()
     [manifest] = (house.home / "from-the-form").glob("*/*/manifest.json")
     assert json.loads(manifest.read_text())["steps"][0]["model"] == "picked-model"
     said = house.client.read_flow_run(run.id).model_dump_json()
     said += house.said(run.id)
     assert KEY not in said
     assert run.parameters["endpoint"].keys() == {"$ref"}
+
+
+def test_the_example_of_branches_is_changed_and_started_in_the_browser(house: House) -> None:
+    """Its form has two branches with typed fields; a changed description reaches the run."""
+    deployment = house.deployed["parallel-branches/example"]["id"]
+    with form_of(house, deployment) as page:
+        texts = page.locator(".schema-form-property textarea")
+        filled = page.locator(".p-select-button")
+        expect(filled.filter(has_text="choice").first).to_be_visible()
+        values = [texts.nth(at).input_value() for at in range(texts.count())]
+        assert {"opportunities", "arguments", "confidence", "risks", "severity"} <= {*values}
+        texts.nth(values.index("Two to five arguments, strongest first.")).fill("One argument.")
+        texts.nth(values.index("confidence")).fill("certainty")
+        run_id = submit(page)
+        run = house.ended(UUID(run_id))
+        assert (run.state_name, run.state and run.state.message) == (
+            "Completed",
+            "2 of 2 branches answered",
+        )
+        only = ArtifactFilterFlowRunId(any_=[run.id])
+        made = house.client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=only))
+        [shown] = [artifact for artifact in made if artifact.key == "branches-result"]
+        page.goto(f"{house.ui}/artifacts/artifact/{shown.id}")
+        expect(page.get_by_text("certainty:").first).to_be_visible()
+    first = run.parameters["branches"][0]
+    assert first["output"][0]["description"] == "One argument."
+    assert [field["type"] for field in first["output"]] == ["text", "number"]
+
+
+@contextmanager
+def form_of(house: House, deployment: str) -> Iterator[Page]:
+    """The form of a deployment's runs, in a browser."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(found for found in map(shutil.which, CHROMIUM) if found)
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=path, args=QUIET) as browser,
+    ):
+        page = browser.new_page(viewport={"width": 1100, "height": 1900})
+        page.set_default_timeout(1000 * PATIENCE_S)
+        page.goto(f"{house.ui}/deployments/deployment/{deployment}/run")
+        yield page
+
+
+def submit(page: Page) -> str:
+    """Submit a form; the run's id. A server on SQLite that others write to may say "try again"."""
+    answers: list[Any] = []
+
+    def accepted() -> bool:
+        with page.expect_response("**/create_flow_run") as response:
+            page.get_by_role("button", name="Submit").click()
+        assert response.value.status in {201, 503}, response.value.text()
+        answers.append(response.value.json())
+        return response.value.status == 201
+
+    wait_until(accepted, every=0.3)
+    return answers[-1]["id"]
 
 
 def a_module_warns(house: House) -> dict[str, Any]:
