@@ -1,14 +1,15 @@
 """Word documents, which python-docx opens.
 
-Here: paragraphs and tables with the headings above them; hidden and white text left out. Pages are
-not known: Word makes them when it prints. Not here: documents that this software writes
-(`pages.word`).
+Here: paragraphs and tables with the headings above them, each followed by its notes; hidden and
+white text left out. Pages are not known: Word makes them when it prints. Not here: documents that
+this software writes (`pages.word`).
 """
 
 from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ _LEFT_OUT = frozenset(
 """Deleted text, fields' codes, and second copies of drawings for old programs."""
 _LEAST_HALF_POINTS = 2
 _HEADING = re.compile(r"heading\s*([1-9])\Z", re.I)
+_NOTES = ("footnote", "endnote")
 _MOST_STYLES = 20
 """Styles of which one may be based on another."""
 
@@ -77,6 +79,10 @@ class _Document:
         background = document.element.find(f"{_W}background")
         self._page = "" if background is None else background.get(f"{_W}color", "")
         self._unseen = unseen
+        self._notes = _notes(document)
+        self._counts: Counter[str] = Counter()
+        changed = (f"{_W}numStart", f"{_W}numRestart")
+        self._numbered = next(document.element.iter(*changed), None) is None
         self._headings = Headings()
         self._tables = 0
 
@@ -88,8 +94,10 @@ class _Document:
         for block in parent:
             if block.tag == f"{_W}p":
                 yield from self._paragraph(block)
+                yield from self._noted(block)
             elif block.tag == f"{_W}tbl":
                 yield from self._table(block)
+                yield from self._noted(block)
             elif block.tag == f"{_W}sdt":  # a control or a table of contents around blocks
                 content = block.find(f"{_W}sdtContent")
                 if content is not None:
@@ -107,6 +115,22 @@ class _Document:
             self._headings(level, text)
         else:
             yield Piece(text, self._headings.place)
+
+    def _noted(self, block: Any) -> Iterator[Piece]:
+        """The notes that a block mentions, by the numbers that Word gives them."""
+        for mention in block.iter(*(f"{_W}{kind}Reference" for kind in _NOTES)):
+            kind = mention.tag.removeprefix(_W).removesuffix("Reference")
+            note = self._notes.get((kind, mention.get(f"{_W}id", "")))
+            if note is None or any(a.tag in _LEFT_OUT for a in mention.iterancestors()):
+                continue
+            name = kind
+            if mention.get(f"{_W}customMarkFollows", "0") in ("0", "false", "off"):
+                self._counts[kind] += 1
+                name = f"{kind} {self._counts[kind]}" if self._numbered else kind
+            parts = [self._text(paragraph).strip() for paragraph in note.iter(f"{_W}p")]
+            if text := " ".join(filter(None, parts)):
+                place = self._headings.place
+                yield Piece(text, f"{place}, {name}" if place else name)
 
     def _table(self, table: Any) -> Iterator[Piece]:
         self._tables += 1
@@ -239,6 +263,19 @@ class _Document:
     def _cell_shading(self, paragraph: Any) -> str:
         cell = next(paragraph.iterancestors(f"{_W}tc"), None)
         return "" if cell is None else self._shading(cell.find(f"{_W}tcPr"))
+
+
+def _notes(document: Any) -> dict[tuple[str, str], Any]:
+    """The footnotes and endnotes of a document by kind and id."""
+    from docx.oxml import parse_xml
+
+    found: dict[tuple[str, str], Any] = {}
+    for relation in document.part.rels.values():
+        kind = relation.reltype.rpartition("/")[2].removesuffix("s")
+        if kind in _NOTES and not relation.is_external:
+            for note in parse_xml(relation.target_part.blob).iterchildren(f"{_W}{kind}"):
+                found[kind, note.get(f"{_W}id", "")] = note
+    return found
 
 
 def _properties(properties: Any) -> dict[str, str]:

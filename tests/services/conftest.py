@@ -19,6 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 LONGEST_FIRST = (
     *("test_beside_a_project", "test_interruption", "test_prefect_yaml", "test_dockerfile"),
     *("test_streams", "test_signals", "test_s3", "test_batch", "test_save_automations"),
+    "test_main_newcomer",
     *("test_store_paid_once", "test_publishing", "test_s3_conditions", "test_ecs_template"),
 )
 """Modules that take a minute and more; begun last they would be waited for at the end."""
