@@ -273,7 +273,8 @@ def _notes(document: Any) -> dict[tuple[str, str], Any]:
     for relation in document.part.rels.values():
         kind = relation.reltype.rpartition("/")[2].removesuffix("s")
         if kind in _NOTES and not relation.is_external:
-            for note in parse_xml(relation.target_part.blob).iterchildren(f"{_W}{kind}"):
+            part: Any = parse_xml(relation.target_part.blob)
+            for note in part.iterchildren(f"{_W}{kind}"):
                 found[kind, note.get(f"{_W}id", "")] = note
     return found
 

@@ -6,6 +6,7 @@ Not here: which value it is and what to do about it (`inputs.problems`, `runtime
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from prefect_llm_reports.tasks.text.figures import counted
 
@@ -22,19 +23,23 @@ _KINDS = {
     "mapping": "an object",
     "object": "an object",
 }
-_COMPLAINTS = [
-    (re.compile(r"Input should be a valid (\w+)\b.*"), lambda m: _KINDS.get(m[1], f"a {m[1]}")),
-    (re.compile(r"Input should be greater than or equal to (.+)"), lambda m: f"at least {m[1]}"),
-    (re.compile(r"Input should be less than or equal to (.+)"), lambda m: f"at most {m[1]}"),
-    (re.compile(r"Input should be greater than (.+)"), lambda m: f"more than {m[1]}"),
-    (re.compile(r"Input should be less than (.+)"), lambda m: f"less than {m[1]}"),
-    (
-        re.compile(r"(String|List|Tuple|Dictionary) should have (at \w+) (\d+) \w+.*"),
-        lambda m: f"{m[2]} {counted(int(m[3]), 'character' if m[1] == 'String' else 'item')}",
-    ),
-    (re.compile(r"String should match pattern '(.+)'"), lambda m: f"a text of the form {m[1]}"),
-    (re.compile(r"Input should be (.+)"), lambda m: m[1]),
-]
+Wanted = Callable[[re.Match[str]], str]
+
+_COMPLAINTS: dict[str, Wanted] = {
+    r"Input should be a valid (\w+)\b.*": lambda found: _KINDS.get(found[1], f"a {found[1]}"),
+    r"Input should be greater than or equal to (.+)": lambda found: f"at least {found[1]}",
+    r"Input should be less than or equal to (.+)": lambda found: f"at most {found[1]}",
+    r"Input should be greater than (.+)": lambda found: f"more than {found[1]}",
+    r"Input should be less than (.+)": lambda found: f"less than {found[1]}",
+    r"(String|List|Tuple|Dictionary) should have (at \w+) (\d+) \w+.*": lambda found: _size(found),
+    r"String should match pattern '(.+)'": lambda found: f"a text of the form {found[1]}",
+    r"Input should be (.+)": lambda found: found[1],
+}
+
+
+def _size(found: re.Match[str]) -> str:
+    unit = "character" if found[1] == "String" else "item"
+    return f"{found[2]} {counted(int(found[3]), unit)}"
 
 
 def plainly(complaint: str) -> str:
@@ -43,8 +48,8 @@ def plainly(complaint: str) -> str:
     Args:
         complaint: Pydantic's sentence; one of another kind is left as it is.
     """
-    for pattern, wanted in _COMPLAINTS:
-        if found := pattern.fullmatch(complaint):
+    for pattern, wanted in _COMPLAINTS.items():
+        if found := re.fullmatch(pattern, complaint):
             return f"wanted {wanted(found)}"
     return complaint
 

@@ -22,10 +22,10 @@ SAID = {f"{d['entrypoint'].rpartition('.')[2]}/{d['name']}": d for d in definiti
 
 
 def test_the_deployments_are_those_of_the_interface() -> None:
-    """Reports on demand, nightly and weekly, branches on demand, and parts of split batches."""
+    """Reports on demand, nightly and weekly, branches on demand and filled in, split batches."""
     assert list(SAID) == [
         *("report_batch/on-demand", "report_batch/nightly", "report_batch/weekly"),
-        *("parallel_branches/on-demand", "report_shard/on-demand"),
+        *("parallel_branches/on-demand", "parallel_branches/example", "report_shard/on-demand"),
     ]
 
 
@@ -86,7 +86,7 @@ def test_the_shipped_topics_can_be_reported_on(file: Path) -> None:
     topics, warnings = gather_topics(None, (file.name, file.read_bytes()))
     assert topics
     assert warnings == []
-    used = [d["parameters"]["topics_file"] for d in SAID.values() if "parameters" in d]
+    used = [deployment.get("parameters", {}).get("topics_file") for deployment in SAID.values()]
     assert str(file.relative_to(ROOT)) in used
 
 
