@@ -23,7 +23,7 @@ from prefect.exceptions import ObjectNotFound
 from rich.console import Console
 
 from prefect_llm_reports.flows.cli import statuses
-from prefect_llm_reports.flows.cli.serve import SHIPPED, deployment_named, schedule_line
+from prefect_llm_reports.flows.cli.serve import SHIPPED, deployment_named, schedule_line, topics_of
 from prefect_llm_reports.flows.cli.server import reach_server
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
@@ -137,15 +137,15 @@ def _topics_file(given: str | None) -> str | None:
 
 
 async def _prepare(file: dict[str, Any], pool: str, topics_file: str | None) -> list[str]:
-    """Have every deployment go to the pool, with its schedules as they are; say what there is."""
+    """Have every deployment go to the pool, schedules and topics as they are; say what there is."""
     lines: list[str] = []
     async with get_client() as client:
         for said in cast("list[dict[str, Any]]", file["deployments"]):
             said["work_pool"] = {**said["work_pool"], "name": pool}
             parameters = said.setdefault("parameters", {})
-            if topics_file and "topics_file" in parameters:
-                parameters["topics_file"] = topics_file
             name, known = await deployment_named(client, said)
+            if "topics_file" in parameters:
+                parameters["topics_file"] = topics_file or topics_of(known, parameters)
             active = {one.slug: one.active for one in known.schedules} if known else {}
             lines.append(f"  {name}")
             for one in said.get("schedules", ()):

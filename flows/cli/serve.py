@@ -184,6 +184,18 @@ async def deployment_named(
     return name, None
 
 
+def topics_of(before: DeploymentResponse | None, parameters: Mapping[str, Any]) -> str:
+    """The topics file that a deployment has, so that deploying again buys no other topics.
+
+    Args:
+        before: What the server has of it; None: nothing.
+        parameters: Its parameters in prefect.yaml.
+    """
+    known = str(before.parameters.get("topics_file") or "") if before else ""
+    example = str(parameters["topics_file"])
+    return example if not known or known.endswith(example) else known
+
+
 def schedule_line(said: Mapping[str, Any]) -> str:
     """When a schedule of prefect.yaml starts runs: `0 2 * * * in Europe/Berlin`.
 
@@ -203,7 +215,7 @@ async def _added(
     """Add a deployment, with its schedules on or off as before; returns lines for the terminal."""
     parameters = dict(said.get("parameters", {}))
     if "topics_file" in parameters:
-        parameters["topics_file"] = _found(topics_file or parameters["topics_file"])
+        parameters["topics_file"] = _found(topics_file or topics_of(before, parameters))
     active = {one.slug: one.active for one in before.schedules if one.slug} if before else {}
     made = await deployment({**said, "parameters": parameters}, active)
     made.work_pool_name = None  # set explicitly, it removes the deployment from its work pool

@@ -151,7 +151,8 @@ def _add_serve(commands: Any) -> None:
         "-f",
         "--topics-file",
         metavar="F",
-        help="topics of the nightly and weekly deployments; default: the shipped examples",
+        help="topics of the nightly and weekly deployments; default: those they have, at first the"
+        " shipped examples",
     )
     serve.add_argument(
         "-o",
@@ -180,7 +181,7 @@ def _add_deploy(commands: Any) -> None:
         "--topics-file",
         metavar="F",
         help="topics of the nightly and weekly deployments, as the workers find the file; default:"
-        " the shipped examples",
+        " those they have, at first the shipped examples",
     )
     deploy.add_argument(
         "--pool",

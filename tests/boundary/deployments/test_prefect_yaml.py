@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
 
 from prefect_llm_reports.flows import worker_home as home
-from prefect_llm_reports.flows.cli.serve import definitions, deployment
+from prefect_llm_reports.flows.cli.serve import definitions, deployment, topics_of
 from prefect_llm_reports.tasks.inputs.topics import gather_topics
 from prefect_llm_reports.tasks.runtime.environment import PREFECT_DEFAULTS
 from tests.harness import ROOT
 
 FILE = ROOT / "deployments" / "prefect.yaml"
+EXAMPLE = "deployments/topics/nightly.yaml"
 SAID = {f"{d['entrypoint'].rpartition('.')[2]}/{d['name']}": d for d in definitions()}
 
 
@@ -78,6 +80,23 @@ def test_a_schedule_that_was_switched_on_stays_on() -> None:
     made = asyncio.run(deployment(SAID["report_batch/nightly"], {"nightly": True}))
     assert made.schedules
     assert [schedule.active for schedule in made.schedules] == [True]
+
+
+@pytest.mark.parametrize(
+    ("known", "kept"),
+    [
+        (None, EXAMPLE),
+        ("", EXAMPLE),
+        (f"/old/place/{EXAMPLE}", EXAMPLE),
+        ("/srv/topics.yaml", "/srv/topics.yaml"),
+        ("s3://bucket/topics.csv", "s3://bucket/topics.csv"),
+    ],
+)
+def test_topics_of_a_deployment_stay(known: str | None, kept: str) -> None:
+    """Deploying or serving again lets no schedule buy reports on the shipped examples."""
+    before: Any = SimpleNamespace(parameters={"topics_file": known})
+    assert topics_of(before, SAID["report_batch/nightly"]["parameters"]) == kept
+    assert topics_of(None, SAID["report_batch/nightly"]["parameters"]) == EXAMPLE
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "deployments/topics").iterdir()), ids=str)

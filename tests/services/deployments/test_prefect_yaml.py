@@ -594,10 +594,10 @@ def test_four_commands_lead_from_an_empty_folder_to_a_schedule(
     assert nightly["parameters"]["topics_file"] == f"{tmp_path}/topics.yaml"
     assert nightly["pull_steps"] == [{"prefect_llm_reports.flows.worker_home.enter": {}}]
     assert llm_reports("schedule", "on", "nightly") == "report-batch/nightly: on\n"
-    assert ", on, topics from" in llm_reports("deploy", "--pool", "nights")
+    assert f", on, topics from {tmp_path}/topics.yaml" in llm_reports("deploy", "--pool", "nights")
     again = house.read()["report-batch/nightly"]
     assert [schedule["active"] for schedule in again["schedules"]] == [True]
-    assert again["parameters"]["topics_file"] == "deployments/topics/nightly.yaml"
+    assert again["parameters"]["topics_file"] == f"{tmp_path}/topics.yaml"
     llm_reports("schedule", "off", "nightly")
 
 
