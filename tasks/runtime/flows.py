@@ -6,8 +6,9 @@ them for a saved block, and fails to load it. Not here: the flows themselves.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Flow
@@ -17,14 +18,14 @@ from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.json_refs import unusable, without_refs
 from prefect_llm_reports.tasks.text.complaints import any_of
 from prefect_llm_reports.tasks.text.foreign import shown
+from prefect_llm_reports.tasks.text.spelling import did_you_mean
 
 _PART = re.compile(r"(?:[^.\[(]|\[[^\]]*\]|\([^)]*\))+")
 _KIND = re.compile(r"none|str|int|float|bool|dict|.*[\[(].*|[A-Z]\w*")
 """Parts of a place that are pydantic's names of types, not names that a person wrote."""
-_PLAIN = {
-    "Field required": "is missing; add it",
-    "Extra inputs are not permitted": "unknown name; correct its spelling or remove it",
-}
+_UNKNOWN = "Extra inputs are not permitted"
+_MISSING = "Field required"
+_CORRECT = "; correct it"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +45,8 @@ class CheckedFlow(Flow[P, R]):
         try:
             return super().validate_parameters(_written_out(parameters))
         except ParameterTypeError as error:
-            raise BadInput(*_problems(str(error))) from None
+            names = _names(self.parameters.model_dump())
+            raise BadInput(*_problems(str(error), parameters, names)) from None
 
     def with_options(self, *args: Any, **options: Any) -> CheckedFlow[P, R]:
         """Make a flow of this kind with other options, as Prefect does."""
@@ -62,28 +64,67 @@ def checked_flow(**options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     return lambda function: CheckedFlow(function, **options)
 
 
-def _problems(said: str) -> list[str]:
-    """What Prefect says of parameters, one sentence a place, without its names of types."""
+def _problems(said: str, given: Mapping[str, Any], names: Collection[str]) -> list[str]:
+    """What Prefect says of parameters, one sentence a place, without its names of types.
+
+    Args:
+        said: Prefect's error.
+        given: The parameters.
+        names: Every name that is known somewhere in them.
+    """
     found: dict[str, list[str]] = {}
     for line in said.splitlines():
         place, colon, what = line.removeprefix(" - ").partition(": ")
         if line.startswith(" - ") and colon:
             parts = [part for part in _PART.findall(place) if not _KIND.fullmatch(part)]
-            plain = _PLAIN.get(what) or f"{what.removeprefix('Value error, ')}; correct it"
-            found.setdefault(".".join(parts), []).append(plain)
+            if what == _UNKNOWN:
+                near = did_you_mean(parts[-1], names) or "; correct its spelling or remove it"
+                what = f"unknown name{near}"
+            elif what == _MISSING:
+                what = "is missing; add it"
+            else:
+                what = what.removeprefix("Value error, ") + _CORRECT
+            found.setdefault(".".join(parts), []).append(what)
     problems: list[str] = []
     for place, whats in found.items():
         deeper = any(other.startswith(f"{place}.") for other in found)
-        real = [what for what in whats if what != "Input should be None; correct it"]
+        real = [what for what in whats if what != f"Input should be None{_CORRECT}"]
         if real and not (deeper and all("valid" in what for what in real)):
-            problems.append(f"{place}: {_any_of(real)}")
+            problems.append(f"{place}: {_any_of(real, _seen(given, place.split('.')))}")
     return problems or [shown(said)]
 
 
-def _any_of(whats: list[str]) -> str:
+def _any_of(whats: list[str], seen: str) -> str:
     """Problems of one value, which is of none of several kinds."""
-    end = "; correct it" if whats[0].endswith("; correct it") else ""
-    return any_of([what.removesuffix("; correct it") for what in whats]) + end
+    if not whats[0].endswith(_CORRECT):
+        return any_of(whats)
+    wanted = any_of([what.removesuffix(_CORRECT) for what in whats])
+    return wanted + (seen if wanted.startswith("wanted ") else "") + _CORRECT
+
+
+def _seen(given: Any, place: list[str]) -> str:
+    """`, found 0` of the value at a place, where it is short enough to be shown."""
+    for name in place:
+        parts = _parts(given)
+        if name not in parts:
+            return ""
+        given = parts[name]
+    plain = given is None or isinstance(given, str | int | float)
+    return f", found {shown(json.dumps(given, ensure_ascii=False), 60)}" if plain else ""
+
+
+def _names(schema: Any) -> set[str]:
+    """The names of all fields of a schema, at any depth."""
+    parts = _parts(schema)
+    found = {*_parts(parts.get("properties"))}
+    return found.union(*map(_names, parts.values()))
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """What an object or a list holds, by name or number."""
+    if isinstance(value, list | tuple):
+        return {str(at): part for at, part in enumerate(cast("list[Any]", value))}
+    return {**cast("Mapping[str, Any]", value)} if isinstance(value, Mapping) else {}
 
 
 def _written_out(value: Any) -> Any:

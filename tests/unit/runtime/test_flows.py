@@ -14,9 +14,19 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (report_batch, {"topics": [3]}, "topics.0: wanted a text or"),
     (report_batch, {"topics": {"title": "x"}}, "topics: wanted a list"),
     (report_batch, {"topics": [{"guidance": "x"}]}, "topics.0.title: is missing; add it"),
-    (report_batch, {"max_iterations": "many"}, "max_iterations: wanted a whole number; correct it"),
-    (report_batch, {"quality_threshold": 99}, "quality_threshold: wanted at most 10; correct it"),
-    (report_batch, {"options": {"lenght": 1}}, "options.lenght: unknown name; correct its"),
+    (
+        report_batch,
+        {"max_iterations": "many"},
+        'max_iterations: wanted a whole number, found "many"; correct it',
+    ),
+    (report_batch, {"quality_threshold": 99}, "quality_threshold: wanted at most 10, found 99;"),
+    (report_batch, {"options": {"languge": 1}}, "options.languge: unknown name; did you mean lang"),
+    (report_batch, {"options": {"zzz": 1}}, "options.zzz: unknown name; correct its spelling"),
+    (
+        report_batch,
+        {"options": {"critics": [{"name": "x", "focus": 5}]}},
+        "options.critics.0.focus: wanted a text, found 5; correct it",
+    ),
     (
         report_batch,
         {"options": {"critics": [{"name": "x"}]}},
