@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from prefect_llm_reports.tasks.contract.calls import Ask
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.records import Price
 from prefect_llm_reports.tasks.llm.transport import host_of
@@ -90,6 +91,10 @@ class Endpoint:
                 " copy it again, on one line"
             )
         object.__setattr__(self, "api_key", SecretStr(key or "none"))
+
+    def model_for(self, ask: Ask) -> str:
+        """The model that is asked for here: the endpoint's own, or the question's."""
+        return self.model or ask.model
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A line to one endpoint: each request in its turn, within budget and deadline, always booked.
 
 Nothing here decides whether to ask again (`llm.session`). Not here: sending (`llm.client`), reading
-(`llm.replies`), what requests cost (`llm.costs`), parameters that an endpoint does not take
+(`llm.replies`), the money for requests (`llm.purse`), parameters that an endpoint does not take
 (`llm.dialect`).
 """
 
@@ -10,12 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from decimal import Decimal
 from functools import partial
-from math import ceil
 
 from prefect_llm_reports.tasks.contract.call_options import CallOptions
-from prefect_llm_reports.tasks.contract.calls import Ask, Message
+from prefect_llm_reports.tasks.contract.calls import Ask
 from prefect_llm_reports.tasks.contract.errors import (
     BudgetExhausted,
     CallError,
@@ -33,7 +31,6 @@ from prefect_llm_reports.tasks.llm.absence import Absence
 from prefect_llm_reports.tasks.llm.budget import Budget, OverBudget, Reservation
 from prefect_llm_reports.tasks.llm.call import Bill, Call
 from prefect_llm_reports.tasks.llm.client import Client
-from prefect_llm_reports.tasks.llm.costs import Costs
 from prefect_llm_reports.tasks.llm.deadline import until_deadline
 from prefect_llm_reports.tasks.llm.dialect import Dialect, dialect_of
 from prefect_llm_reports.tasks.llm.endpoint import Endpoint
@@ -42,9 +39,9 @@ from prefect_llm_reports.tasks.llm.health import Health
 from prefect_llm_reports.tasks.llm.hints import Limit, limits_of
 from prefect_llm_reports.tasks.llm.ledger import Ledger
 from prefect_llm_reports.tasks.llm.pacing import PaceStopped, shared_pace
-from prefect_llm_reports.tasks.llm.pricing import PriceList
+from prefect_llm_reports.tasks.llm.purse import Purse
 from prefect_llm_reports.tasks.llm.replies import Reply, read_reply
-from prefect_llm_reports.tasks.llm.requests import input_bound, request_body
+from prefect_llm_reports.tasks.llm.requests import request_body
 from prefect_llm_reports.tasks.llm.response import Response
 from prefect_llm_reports.tasks.llm.tracing import chat_span, describe_response, failed
 from prefect_llm_reports.tasks.llm.transport import host_of
@@ -64,6 +61,7 @@ class Line:
         health: Whether the endpoint still serves.
         absence: Follows an endpoint that has served and is away.
         pace: When requests may be sent; shared by all batches of this event loop.
+        purse: The money for its requests.
     """
 
     def __init__(
@@ -79,18 +77,12 @@ class Line:
             options.tokens_per_minute or endpoint.tokens_per_minute,
         )
         self.pace.rates.longest_wait_s = max(self.pace.rates.longest_wait_s, options.deadline_s)
-        self._costs = Costs(
-            PriceList(endpoint.base_url, {**endpoint.prices, **options.prices}),
-            ledger.usual,
-            bounded=budget.limit is not None,
-        )
+        self.purse = Purse(endpoint, options, budget, ledger.usual)
         self._tiers = flex.Tiers(self.host)
         self._closed: dict[str | None, FatalCallError] = {}
         self._stopped = False
-        self._under_way: dict[int, tuple[Call, Reservation]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._options = options
-        self._budget = budget
         self._ledger = ledger
 
     async def open(self, resources: AsyncExitStack) -> Line:
@@ -119,39 +111,11 @@ class Line:
 
     def model_for(self, ask: Ask) -> str:
         """The model this endpoint is asked for: its own, or the question's."""
-        return self.endpoint.model or ask.model
+        return self.endpoint.model_for(ask)
 
     def dialect(self, ask: Ask) -> Dialect:
         """The parts that the model refuses here; shared by all batches of this process."""
         return dialect_of(self.endpoint.base_url, self.model_for(ask))
-
-    def worst_usd(
-        self, ask: Ask, talk: Sequence[Message] = (), output_tokens: int | None = None
-    ) -> Decimal | None:
-        """The most that one request can cost; None: the price is unknown.
-
-        Args:
-            ask: The question.
-            talk: Messages after the question's own.
-            output_tokens: Tokens that the answer may have; None: as the question says.
-        """
-        limit = ask.max_output_tokens if output_tokens is None else output_tokens
-        return self._costs.worst(self.model_for(ask), self._billable(ask, talk), limit)
-
-    def _billable(self, ask: Ask, talk: Sequence[Message]) -> int:
-        """Input tokens that a request may be billed for."""
-        return ceil(input_bound(ask, talk) * self.dialect(ask).input_share)
-
-    def usual_usd(self, ask: Ask, share: Decimal = Decimal(1)) -> Decimal | None:
-        """A cost that one request hardly exceeds; None: the price is unknown.
-
-        Args:
-            ask: The question.
-            share: This share of the usual length of an answer.
-        """
-        limit = ask.max_output_tokens
-        usual = self._ledger.usual.output_tokens(self.model_for(ask), ask.step, limit)
-        return self.worst_usd(ask, (), int(usual * share))
 
     def pacing(self) -> PaceRecord:
         """The pace of this batch at the endpoint."""
@@ -234,24 +198,13 @@ class Line:
         await call.turn.aclose()
         if most := self.dialect(ask).most_output:
             call.output_tokens = min(call.output_tokens, most)
-        sends = self._billable(ask, call.talk)
+        sends = self.purse.billable(ask, call.talk)
         model = self.model_for(ask)
         usual, length = self._ledger.usual, (model, ask.step, sends, call.output_tokens)
-        claim = self._costs.claimed(call, model, sends)
         async with AsyncExitStack() as held:
             await asyncio.sleep(call.not_before - loop.time())
             queued_at = loop.time()
-            money = await held.enter_async_context(
-                self._budget.reserved(
-                    claim.worst,
-                    usual=claim.usually,
-                    least=claim.least,
-                    item=ask.item,
-                    needed=ask.needed,
-                )
-            )
-            call.affordable = self._costs.affordable(call, money, model, sends)
-            money.actual = Decimal(0)  # nothing is sent yet
+            money = await held.enter_async_context(self.purse.granted(call, sends))
             turn = await held.enter_async_context(AsyncExitStack())
             slot = self.pace.slot(
                 usual.guessed(*length),
@@ -264,24 +217,16 @@ class Line:
             away = self.absence.since is not None and not call.probing
             if self._stopped or away or self.closed_for(ask):
                 raise PaceStopped
-            if self._budget.limit is not None and self._billable(ask, call.talk) > sends:
+            if self.purse.outgrown(call, sends):
                 return None
             if call.ends is None:
                 call.ends = queued_at + self._options.deadline_s
             call.ends += loop.time() - queued_at  # waiting for its turn is not the call's time
-            self._under_way[id(call)] = call, money
-            held.callback(self._under_way.pop, id(call))
+            held.enter_context(self.purse.spending(call, money))
             async with until_deadline(call):
                 reply = await self._request(call, money, sent)
             call.turn = turn.pop_all()
             return reply
-
-    def _dearer(self, dialect: Dialect) -> None:
-        """Hold more money for the requests under way that will be billed as another one was."""
-        for call, money in self._under_way.values():
-            if self.dialect(call.ask) is dialect:
-                worst = self.worst_usd(call.ask, call.talk, call.affordable)
-                self._budget.expect(money, worst or Decimal(0))
 
     async def _request(self, call: Call, money: Reservation, sent: Sent) -> Reply:
         """Send one HTTP request, and book its tokens whether it succeeds or fails."""
@@ -311,11 +256,7 @@ class Line:
                 self.health.reached = True
                 call.request_id = response.request_id
                 describe_response(span, response.status, response.fields)
-                self._costs.charge(bill, response, model)
-                if bill.usage:
-                    bound = input_bound(ask, call.talk)
-                    if dialect.billed(bill.usage.input_tokens, bound):
-                        self._dearer(dialect)
+                self.purse.charge(bill, response, call)
                 if asks_flex:
                     flex.refuse(response, self.host, model)
                 limits = self._heed(response, bill, sent)
@@ -323,7 +264,7 @@ class Line:
                 if asks_flex and (dearer := self._tiers.dearer(response, model)):
                     self.close(ask, dearer)  # this answer is paid, and kept
                 if bill.usage and not reply.truncated:
-                    sends = self._billable(ask, call.talk)
+                    sends = self.purse.billable(ask, call.talk)
                     self._ledger.usual.learn(model, ask.step, sends, bill.usage)
                 self.pace.told(sent, model, limits)
                 self.pace.accepted(sent)

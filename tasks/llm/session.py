@@ -123,13 +123,13 @@ class Session:
 
     def worst_usd(self, ask: Ask) -> Decimal | None:
         """The most that one request can cost at any endpoint; None: a price is unknown."""
-        worst = [line.worst_usd(ask) for line in self.lines]
+        worst = [line.purse.worst(ask) for line in self.lines]
         known = [usd for usd in worst if usd is not None]
         return max(known) if len(known) == len(worst) else None
 
     def usual_usd(self, ask: Ask, share: Decimal = Decimal(1)) -> Decimal | None:
         """A cost that one request, or this share of its answer, hardly exceeds; None: unknown."""
-        usual = [line.usual_usd(ask, share) for line in self.lines]
+        usual = [line.purse.usual(ask, share) for line in self.lines]
         known = [usd for usd in usual if usd is not None]
         return max(known) if len(known) == len(usual) else None
 

@@ -16,8 +16,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pyte
-
 from tests.harness.pace import PATIENCE_S
 from tests.harness.processes import wait_until
 
@@ -68,6 +66,8 @@ class Terminal:
 
         Longer lines are broken where the screen ends, as terminals do.
         """
+        import pyte  # the README's tests collect this module without it
+
         screen = pyte.Screen(COLUMNS, LINES)
         pyte.ByteStream(screen).feed(self._shown)
         return "\n".join(line.rstrip() for line in screen.display).rstrip().split("\n")
