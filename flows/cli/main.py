@@ -59,8 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ending.heed()
         make_lenient()
         ask_for_descriptors()
-    given = map(as_text, sys.argv[1:]) if arguments is None else arguments
-    chosen = parser().parse_args([*given])
+    given = [*(map(as_text, sys.argv[1:]) if arguments is None else arguments)]
+    if not given:
+        parser().print_help(sys.stderr)
+        return statuses.BAD_INPUT
+    chosen = parser().parse_args(given)
     ending.calls = chosen.command in ("run", "branches", "retry")
     _collect_rarely()
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home")  # said later

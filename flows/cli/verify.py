@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from pathlib import Path
 
 from prefect_llm_reports.flows.cli import statuses
 from prefect_llm_reports.tasks.contract.errors import BadInput, StorageError
-from prefect_llm_reports.tasks.contract.locations import saved_bucket
+from prefect_llm_reports.tasks.contract.locations import absolute, saved_bucket
 from prefect_llm_reports.tasks.results.verifying import Verification, Verifier
 from prefect_llm_reports.tasks.storage.places import Place, open_place
 from prefect_llm_reports.tasks.text.figures import counted
@@ -51,7 +52,8 @@ def opened(directory: str) -> Place:
         reach_server(Console(stderr=True))
     place = open_place(directory)
     if not place.on_network and not place.names(hidden=True):
-        raise BadInput(f"{directory} does not exist or is empty; give a folder with reports")
+        what = "is a file" if Path(absolute(directory)).is_file() else "does not exist or is empty"
+        raise BadInput(f"{directory} {what}; give a folder with reports")
     return place
 
 

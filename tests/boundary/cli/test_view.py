@@ -181,6 +181,9 @@ def test_a_folder_without_pages_and_a_taken_port_are_bad_input(
     assert "has no index.html" in capsys.readouterr().err
     assert main(["view", str(output / "nowhere"), "--no-browser"]) == 2
     assert "does not exist or is empty" in capsys.readouterr().err
+    (output / "topics.txt").write_text("Tides")
+    assert main(["view", str(output / "topics.txt"), "--no-browser"]) == 2
+    assert "is a file; give a folder" in capsys.readouterr().err
     with served(output) as port, pytest.raises(BadInput, match="another --port"):
         make_server(str(output), port)
 

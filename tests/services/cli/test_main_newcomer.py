@@ -108,6 +108,11 @@ def test_the_help_fits_the_terminal_and_names_every_command(desk: Desk) -> None:
         assert all(len(line) < COLUMNS for line in screen), screen
 
 
+def test_a_command_that_is_not_named_gets_the_help(desk: Desk) -> None:
+    """The commands with what each does, and the status of bad input."""
+    assert "write, refine and publish reports" in desk.types("llm-reports", status=2)
+
+
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
