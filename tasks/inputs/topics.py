@@ -129,11 +129,12 @@ def _checked(place: str, value: Any) -> Topic:
     fields: dict[str, Any] = {}
     problems: list[str] = []
     if isinstance(value, Pairs):
-        for key, part in value:
+        for written, part in value:
+            key = SYNONYMS.get(written, written)
             if key not in FIELDS:
                 wanted = (
-                    "wanted title and optional guidance, sources and row; rename it, or quote a"
-                    " title with ':'"
+                    "wanted title (or topic) and optional guidance, sources and row; rename it, or"
+                    " quote a title with ':'"
                 )
                 problems.append(f"unknown key {short(str(key))!r}, {wanted}")
             elif key in fields:
