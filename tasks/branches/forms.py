@@ -18,6 +18,11 @@ from prefect_llm_reports.tasks.contract.records import canonical_json
 from prefect_llm_reports.tasks.llm.answer_forms import Form, model_form, schema_form
 from prefect_llm_reports.tasks.llm.strict_schemas import Json
 
+_KEYWORDS = frozenset(
+    {"type", "properties", "anyOf", "allOf", "oneOf", "enum", "const", "items", "$ref"}
+)
+"""One of these says in a JSON Schema what there may be."""
+
 
 def form_of(
     spec: OutputSpec | None, default: type[BaseModel], model: type[BaseModel] | None = None
@@ -37,6 +42,11 @@ def form_of(
     elif isinstance(spec, list):
         form = schema_form(_schema_of_fields(spec))
     else:
+        if not _KEYWORDS & spec.keys():
+            raise BadInput(
+                "an object is read as a JSON Schema, and this one has no type, properties or $ref;"
+                " write fields as a list of {name: answer, type: text, description: ...}"
+            )
         form = schema_form(spec)
     assert form.schema is not None
     return form

@@ -51,6 +51,14 @@ def test_all_problems_are_found_together() -> None:
     ]
 
 
+@pytest.mark.parametrize("form", [{"answer": "text", "score": "number"}, {}, {"answer": {}}])
+def test_fields_that_are_no_list_are_told_how_they_are_written(form: dict[str, Any]) -> None:
+    """Fields by name read like a JSON Schema, and are none."""
+    (problem,) = problems([{"name": "a", "output": form}])
+    assert problem.startswith("branch a: output: an object is read as a JSON Schema")
+    assert "write fields as a list of {name: answer, type: text" in problem
+
+
 def test_a_circle_is_shown() -> None:
     """Branches that wait for each other are named in the order of their uses."""
     (found,) = problems([{"name": "a", "uses": "b"}, {"name": "b", "uses": "a"}])
