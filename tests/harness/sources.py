@@ -18,18 +18,24 @@ def shown(path: Path) -> str:
 
 
 @cache
+def tree(path: Path) -> ast.Module:
+    """A file's syntax tree; parsed once."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def nodes(path: Path) -> list[ast.AST]:
-    """Every node of a file's syntax tree; parsed once."""
-    return list(ast.walk(ast.parse(path.read_text())))
+    """Every node of a file's syntax tree."""
+    return list(ast.walk(tree(path)))
 
 
 def statements(path: Path) -> Iterator[ast.AST]:
     """Every statement of a file, without the expressions inside; a fifth of the nodes."""
 
-    def inner(tree: ast.AST) -> Iterator[ast.AST]:
+    def inner(parent: ast.AST) -> Iterator[ast.AST]:
         for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-            for statement in getattr(tree, field, ()):
+            for statement in getattr(parent, field, ()):
                 yield statement
                 yield from inner(statement)
 
-    return inner(ast.parse(path.read_text()))
+    return inner(tree(path))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.harness import ROOT
-from tests.harness.sources import SOURCES, shown, statements
+from tests.harness.sources import SOURCES, shown, statements, tree
 
 NAME = "prefect_llm_reports"
 FLOORS = [
@@ -148,7 +148,7 @@ def test_where_a_module_sends_its_reader_there_is_something() -> None:
     there |= {"_".join(one[at:-1]) for one in parts for at in range(len(one) - 1)}
     gone: dict[str, list[str]] = {}
     for path in SOURCES:
-        about = " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split())
+        about = " ".join((ast.get_docstring(tree(path)) or "").split())
         named = re.findall(r"[(,] ?`([a-z_.]+)`(?=[,)])", about.partition("Not here:")[2])
         if lost := [name for name in named if name.replace(".", "_") not in there]:
             gone[shown(path)] = lost
