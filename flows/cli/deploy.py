@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +22,13 @@ from prefect.exceptions import ObjectNotFound
 from rich.console import Console
 
 from prefect_llm_reports.flows.cli import statuses
-from prefect_llm_reports.flows.cli.serve import SHIPPED, deployment_named, schedule_line, topics_of
+from prefect_llm_reports.flows.cli.serve import (
+    SHIPPED,
+    deployment_named,
+    parameters_of,
+    schedule_line,
+    topics_line,
+)
 from prefect_llm_reports.flows.cli.server import reach_server
 from prefect_llm_reports.tasks.contract.errors import BadInput
 from prefect_llm_reports.tasks.contract.locations import absolute, in_s3
@@ -137,27 +142,21 @@ def _topics_file(given: str | None) -> str | None:
 
 
 async def _prepare(file: dict[str, Any], pool: str, topics_file: str | None) -> list[str]:
-    """Have every deployment go to the pool, schedules and topics as they are; say what there is."""
+    """Have all deployments go to the pool, with schedules and parameters as they are."""
     lines: list[str] = []
     async with get_client() as client:
         for said in cast("list[dict[str, Any]]", file["deployments"]):
             said["work_pool"] = {**said["work_pool"], "name": pool}
-            parameters = said.setdefault("parameters", {})
             name, known = await deployment_named(client, said)
-            if "topics_file" in parameters:
-                parameters["topics_file"] = topics_file or topics_of(known, parameters)
+            said["parameters"] = parameters_of(said, known, topics_file)
             active = {one.slug: one.active for one in known.schedules} if known else {}
             lines.append(f"  {name}")
             for one in said.get("schedules", ()):
                 one["active"] = active.get(one["slug"], one["active"])
                 state = "on" if one["active"] else "off"
-                lines.append(f"    {schedule_line(one)}, {state}, {_topics(parameters)}")
+                topics = topics_line(said["parameters"])
+                lines.append(f"    {schedule_line(one)}, {state}, {topics}")
     return lines
-
-
-def _topics(parameters: Mapping[str, Any]) -> str:
-    name = str(parameters["topics_file"])
-    return f"topics from {name}" + ("" if name.startswith(("/", "s3")) else " (an example)")
 
 
 async def _has_pool(pool: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
@@ -184,16 +185,40 @@ async def deployment_named(
     return name, None
 
 
-def topics_of(before: DeploymentResponse | None, parameters: Mapping[str, Any]) -> str:
-    """The topics file that a deployment has, so that deploying again buys no other topics.
+def parameters_of(
+    said: Mapping[str, Any], before: DeploymentResponse | None, topics_file: str | None
+) -> dict[str, Any]:
+    """The parameters that a deployment gets: those that people have given it, else the file's.
+
+    Its schedule may be on: deploying again lets it buy no other topics, and for no other budget.
 
     Args:
+        said: The deployment in prefect.yaml.
         before: What the server has of it; None: nothing.
-        parameters: Its parameters in prefect.yaml.
+        topics_file: The topics that were asked for now; None: those that it has.
     """
-    known = str(before.parameters.get("topics_file") or "") if before else ""
-    example = str(parameters["topics_file"])
-    return example if not known or known.endswith(example) else known
+    ours: dict[str, Any] = said.get("parameters", {})
+    takes = signature(_flow(said).fn).parameters
+    theirs = before.parameters if before else {}
+    found = {**ours, **{name: value for name, value in theirs.items() if name in takes}}
+    if example := ours.get("topics_file"):
+        if topics_file:
+            found["topics_file"] = topics_file
+        elif str(found["topics_file"]).endswith(example):  # where it was installed before
+            found["topics_file"] = example
+    return found
+
+
+def topics_line(parameters: Mapping[str, Any]) -> str:
+    """Which topics a schedule has: `topics from /srv/topics.yaml`.
+
+    Args:
+        parameters: Those of its deployment.
+    """
+    name = str(parameters.get("topics_file") or "")
+    if not name:
+        return "topics of its own"
+    return f"topics from {name}" + ("" if name.startswith(("/", "s3")) else " (an example)")
 
 
 def schedule_line(said: Mapping[str, Any]) -> str:
@@ -213,9 +238,9 @@ async def _added(
     topics_file: str | None,
 ) -> list[str]:
     """Add a deployment, with its schedules on or off as before; returns lines for the terminal."""
-    parameters = dict(said.get("parameters", {}))
-    if "topics_file" in parameters:
-        parameters["topics_file"] = _found(topics_file or topics_of(before, parameters))
+    parameters = parameters_of(said, before, topics_file)
+    if parameters.get("topics_file"):
+        parameters["topics_file"] = _found(parameters["topics_file"])
     active = {one.slug: one.active for one in before.schedules if one.slug} if before else {}
     made = await deployment({**said, "parameters": parameters}, active)
     made.work_pool_name = None  # set explicitly, it removes the deployment from its work pool
@@ -229,7 +254,7 @@ async def _added(
         )
     for one in known.schedules:
         when = next(schedule for schedule in said["schedules"] if schedule["slug"] == one.slug)
-        lines.append(f"    {schedule_line(when)}, topics from {parameters['topics_file']}")
+        lines.append(f"    {schedule_line(when)}, {topics_line(parameters)}")
         to, state = ("off", "on") if one.active else ("on", "off")
         lines.append(f"    {state}; `llm-reports schedule {to} {made.name}` changes it")
     return lines

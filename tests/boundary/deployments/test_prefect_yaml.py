@@ -13,7 +13,12 @@ import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
 
 from prefect_llm_reports.flows import worker_home as home
-from prefect_llm_reports.flows.cli.serve import definitions, deployment, topics_of
+from prefect_llm_reports.flows.cli.serve import (
+    definitions,
+    deployment,
+    parameters_of,
+    topics_line,
+)
 from prefect_llm_reports.tasks.inputs.topics import gather_topics
 from prefect_llm_reports.tasks.runtime.environment import PREFECT_DEFAULTS
 from tests.harness import ROOT
@@ -85,18 +90,30 @@ def test_a_schedule_that_was_switched_on_stays_on() -> None:
 @pytest.mark.parametrize(
     ("known", "kept"),
     [
-        (None, EXAMPLE),
-        ("", EXAMPLE),
+        (EXAMPLE, EXAMPLE),
         (f"/old/place/{EXAMPLE}", EXAMPLE),
         ("/srv/topics.yaml", "/srv/topics.yaml"),
         ("s3://bucket/topics.csv", "s3://bucket/topics.csv"),
     ],
 )
-def test_topics_of_a_deployment_stay(known: str | None, kept: str) -> None:
+def test_topics_of_a_deployment_stay(known: str, kept: str) -> None:
     """Deploying or serving again lets no schedule buy reports on the shipped examples."""
+    said = SAID["report_batch/nightly"]
     before: Any = SimpleNamespace(parameters={"topics_file": known})
-    assert topics_of(before, SAID["report_batch/nightly"]["parameters"]) == kept
-    assert topics_of(None, SAID["report_batch/nightly"]["parameters"]) == EXAMPLE
+    assert parameters_of(said, before, None) == {"topics_file": kept}
+    assert parameters_of(said, before, "/new.yaml") == {"topics_file": "/new.yaml"}
+    assert parameters_of(said, None, None) == {"topics_file": EXAMPLE}
+
+
+def test_what_people_have_set_stays() -> None:
+    """A budget, a model, topics of their own; what the flow no longer takes is dropped."""
+    theirs = {"topics_file": None, "topics": ["Tides"], "options": {"budget_usd": "5"}}
+    before: Any = SimpleNamespace(parameters={**theirs, "rounds": 3})
+    assert parameters_of(SAID["report_batch/nightly"], before, None) == theirs
+    weekly = parameters_of(SAID["report_batch/weekly"], before, None)
+    assert weekly == {**theirs, "max_iterations": 5}
+    assert topics_line(theirs) == "topics of its own"
+    assert topics_line({"topics_file": EXAMPLE}) == f"topics from {EXAMPLE} (an example)"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "deployments/topics").iterdir()), ids=str)
