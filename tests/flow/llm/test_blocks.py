@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from decimal import Decimal
+from typing import cast
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import get_current_settings
+from prefect.types import SecretDict
+from prefect_aws import AwsCredentials, S3Bucket
 from pydantic import SecretStr, ValidationError
 
 from prefect_llm_reports.tasks.contract.errors import BadInput
+from prefect_llm_reports.tasks.contract.records import Price
 from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
 from tests.flow.conftest import Bench
 from tests.harness import ROOT, faults
@@ -53,6 +58,51 @@ def test_an_endpoint_is_saved_from_the_environment_and_used_by_name(
     assert {r.body["model"] for r in endpoint.requests if r.body} == {"house-model"}
     assert {r.headers["authorization"] for r in endpoint.requests} == {"Bearer sk-from-environment"}
     assert result.cost_usd
+
+
+def test_what_the_environment_does_not_name_stays_as_it_was_saved() -> None:
+    """A new key keeps the limits and prices that people have set; a new address keeps nothing."""
+    address = "https://gateway.example/v1"
+    LLMEndpoint(
+        base_url=address,
+        api_key=SecretStr("sk-old"),
+        model="house-model",
+        requests_per_minute=60,
+        extra_headers=SecretDict({"X-Team": "reports"}),
+        prices={"house-model": Price(input=Decimal(1), output=Decimal(2))},
+    ).save("kept", _sync=True)
+
+    def saved(**environment: str) -> LLMEndpoint:
+        done = save(LLM_ENDPOINT_NAME="kept", **environment)
+        assert done.stdout == "saved llm-endpoint/kept\n", done.stderr
+        return cast("LLMEndpoint", LLMEndpoint.load("kept", _sync=True))
+
+    again = saved(OPENAI_API_KEY="sk-new", OPENAI_BASE_URL=address)
+    assert again.api_key == SecretStr("sk-new")
+    assert (again.model, again.requests_per_minute) == ("house-model", 60)
+    assert again.extra_headers.get_secret_value() == {"X-Team": "reports"}
+    assert again.prices.keys() == {"house-model"}
+    assert saved(OPENAI_BASE_URL=address, LLM_ENDPOINT_MODEL="other").model == "other"
+    elsewhere = saved(OPENAI_BASE_URL="https://elsewhere.example/v1")
+    assert (elsewhere.api_key, elsewhere.model, elsewhere.requests_per_minute) == (None,) * 3
+    assert not elsewhere.extra_headers.get_secret_value()
+
+
+def test_a_bucket_keeps_its_credentials_at_the_same_address() -> None:
+    """A new folder needs no key again; another server gets none."""
+    bucket = {"REPORTS_BUCKET": "mine", "REPORTS_BUCKET_NAME": "kept"}
+    keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "very-secret"}
+    assert save(**bucket, **keys, AWS_ENDPOINT_URL="http://127.0.0.1:9").returncode == 0
+    assert save(**bucket, REPORTS_BUCKET_FOLDER="2026").returncode == 0
+    found = cast("S3Bucket", S3Bucket.load("kept", _sync=True))
+    credentials = cast("AwsCredentials", found.credentials)
+    assert found.bucket_folder.strip("/") == "2026"
+    assert credentials.aws_secret_access_key == SecretStr("very-secret")
+    assert credentials.aws_client_parameters.endpoint_url == "http://127.0.0.1:9"
+    assert save(**bucket, AWS_ENDPOINT_URL="http://127.0.0.1:8").returncode == 0
+    moved = cast("S3Bucket", S3Bucket.load("kept", _sync=True))
+    assert cast("AwsCredentials", moved.credentials).aws_secret_access_key is None
+    assert moved.bucket_folder == ""
 
 
 def test_a_block_given_to_the_flow_is_used_and_its_key_kept_out_of_the_run(
