@@ -213,19 +213,24 @@ def notifier(client: SyncPrefectClient, named: str | None, url: str | None) -> B
 
 
 def save(client: SyncPrefectClient, automation: AutomationCore) -> str:
-    """Create an automation, or update the one of its name; return what happened in a word."""
+    """Create an automation, or update the one of its name; return what happened in a word.
+
+    One that somebody has switched off stays off.
+    """
     found = client.read_automations_by_name(automation.name)
     if not found:
         client.create_automation(automation)
         return "saved"
     for twin in found[1:]:
         client.delete_automation(twin.id)
+    off = "" if found[0].enabled else " (off)"
+    automation = automation.model_copy(update={"enabled": found[0].enabled})
     kept = AutomationCore.model_validate(found[0].model_dump(exclude={"id"}))
     if kept == AutomationCore.model_validate(automation.model_dump()):
-        return "unchanged"  # an update makes the server forget the runs it waits for
+        return f"unchanged{off}"  # an update makes the server forget the runs it waits for
     whole = automation.model_dump(exclude={"owner_resource"})  # the API refuses it in an update
     client.update_automation(found[0].id, AutomationCore.model_validate(whole))
-    return "updated"
+    return f"updated{off}"
 
 
 def remove(client: SyncPrefectClient) -> Iterable[str]:

@@ -238,9 +238,15 @@ def test_the_command_brings_automations_up_to_date_and_removes_them(
     assert on_the_server() == names
     again = save_automations(command, "--silent-after", str(SILENT_S), url=receiver.url)
     assert {line.split(" ", 1)[0] for line in again.splitlines()} == {"unchanged"}
+    silent = "llm-reports: silent runs are crashed"
+    [watching] = on_server(lambda client: client.read_automations_by_name(silent))
+    on_server(lambda client: client.pause_automation(watching.id))
+    off = save_automations(command, "--silent-after", str(SILENT_S), url=receiver.url)
+    assert f"unchanged (off) {silent}" in off
+    on_server(lambda client: client.resume_automation(watching.id))
     other = save_automations(command, "--silent-after", "60")
     assert [line for line in other.splitlines() if line.startswith("updated")] == [
-        "updated llm-reports: silent runs are crashed"
+        f"updated {silent}"
     ]
     assert "LLM_REPORTS_NOTIFY_URL" in other
     assert on_the_server() == names
