@@ -12,12 +12,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from rich.console import Console
 
@@ -146,8 +148,9 @@ async def _prepare(file: dict[str, Any], pool: str, topics_file: str | None) -> 
     lines: list[str] = []
     async with get_client() as client:
         for said in cast("list[dict[str, Any]]", file["deployments"]):
-            said["work_pool"] = {**said["work_pool"], "name": pool}
             name, known = await deployment_named(client, said)
+            variables = job_variables_of(said["work_pool"], known, pool)
+            said["work_pool"] = {**said["work_pool"], "name": pool, "job_variables": variables}
             said["parameters"] = parameters_of(said, known, topics_file)
             active = {one.slug: one.active for one in known.schedules} if known else {}
             lines.append(f"  {name}")
@@ -157,6 +160,22 @@ async def _prepare(file: dict[str, Any], pool: str, topics_file: str | None) -> 
                 topics = topics_line(said["parameters"])
                 lines.append(f"    {schedule_line(one)}, {state}, {topics}")
     return lines
+
+
+def job_variables_of(
+    said: Mapping[str, Any], known: DeploymentResponse | None, pool: str
+) -> dict[str, Any]:
+    """The job variables that a deployment gets: ours, and what people have set on the same pool.
+
+    Args:
+        said: The work pool in prefect.yaml.
+        known: What the server has of the deployment; None: nothing.
+        pool: The work pool that it goes to.
+    """
+    ours: dict[str, Any] = said.get("job_variables", {})
+    theirs = known.job_variables or {} if known and known.work_pool_name == pool else {}
+    environment = {**theirs.get("env", {}), **ours.get("env", {})}
+    return {**theirs, **ours, "env": environment}
 
 
 async def _has_pool(pool: str) -> bool:

@@ -13,6 +13,7 @@ import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
 
 from prefect_llm_reports.flows import worker_home as home
+from prefect_llm_reports.flows.cli.deploy import job_variables_of
 from prefect_llm_reports.flows.cli.serve import (
     definitions,
     deployment,
@@ -114,6 +115,23 @@ def test_what_people_have_set_stays() -> None:
     assert weekly == {**theirs, "max_iterations": 5}
     assert topics_line(theirs) == "topics of its own"
     assert topics_line({"topics_file": EXAMPLE}) == f"topics from {EXAMPLE} (an example)"
+
+
+def test_job_variables_of_people_stay_on_their_pool() -> None:
+    """A memory limit, a variable of the environment; ours are always there."""
+    said = SAID["report_batch/nightly"]["work_pool"]
+    ours = said["job_variables"]["env"]
+    theirs: dict[str, Any] = {
+        "memory": 4096,
+        "env": {"OPENAI_BASE_URL": "https://gateway.example/v1"},
+    }
+    known: Any = SimpleNamespace(job_variables=theirs, work_pool_name="reports")
+    assert job_variables_of(said, known, "reports") == {
+        "memory": 4096,
+        "env": {**theirs["env"], **ours},
+    }
+    assert job_variables_of(said, known, "others") == {"env": ours}
+    assert job_variables_of(said, None, "reports") == {"env": ours}
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "deployments/topics").iterdir()), ids=str)

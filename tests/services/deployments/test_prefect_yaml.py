@@ -24,7 +24,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
@@ -594,8 +594,14 @@ def test_four_commands_lead_from_an_empty_folder_to_a_schedule(
     assert nightly["parameters"]["topics_file"] == f"{tmp_path}/topics.yaml"
     assert nightly["pull_steps"] == [{"prefect_llm_reports.flows.worker_home.enter": {}}]
     assert llm_reports("schedule", "on", "nightly") == "report-batch/nightly: on\n"
+    known = house.client.read_deployment_by_name("report-batch/nightly")
+    environment = {**(known.job_variables or {})["env"], "MINE": "1"}
+    theirs = {**known.parameters, "max_iterations": 2}
+    change = DeploymentUpdate(parameters=theirs, job_variables={"env": environment})
+    house.client.update_deployment(known.id, change)
     assert f", on, topics from {tmp_path}/topics.yaml" in llm_reports("deploy", "--pool", "nights")
     again = house.read()["report-batch/nightly"]
+    assert (again["parameters"], again["job_variables"]["env"]) == (theirs, environment)
     assert [schedule["active"] for schedule in again["schedules"]] == [True]
     assert again["parameters"]["topics_file"] == f"{tmp_path}/topics.yaml"
     llm_reports("schedule", "off", "nightly")
