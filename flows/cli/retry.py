@@ -117,7 +117,7 @@ def _of_calls(
     address, model = (str(kept.options.get(name, "")) for name in ("endpoint", "model"))
     here = (Settings().openai_base_url or OPENAI_URL).strip().rstrip("/")
     if model != OFFLINE and not kept.saved_endpoint and address not in ("", here):
-        # Whoever can write to the output could have the key sent elsewhere.
+        # A person who can write to the output could have the key sent elsewhere.
         raise BadInput(
             f"the run asked {shown(address)}, and this environment names {host_of(here)}; if you"
             " trust that address with your key, give it with --base-url"

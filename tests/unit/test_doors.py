@@ -95,6 +95,16 @@ def test_no_two_modules_import_each_other() -> None:
     assert uses == {}
 
 
+def test_the_top_level_holds_the_projects_parts_only() -> None:
+    """Of what Git keeps; a source archive has nothing that Git could list."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    kept = {name.partition("/")[0] for name in listed.stdout.splitlines()}
+    parts = {"flows", "tasks", "tests", "deployments", "pyproject.toml", "README.md", "LICENSE"}
+    assert {name for name in kept if not name.startswith(".")} in (parts, set())
+
+
 def test_modules_are_short() -> None:
     """No module has more than 400 lines, and half of them at most 170."""
     lengths = {shown(path): len(path.read_text().splitlines()) for path in SOURCES}

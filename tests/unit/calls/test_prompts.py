@@ -205,7 +205,7 @@ def test_a_source_cannot_close_or_open_a_block(spelling: str) -> None:
 
 
 def test_templates_that_sources_leave_unused_are_named(tmp_path: Path) -> None:
-    """Whoever replaced the writer's prompt learns that topics with sources have another."""
+    """A warning tells who replaced the writer's prompt that topics with sources have another."""
     (tmp_path / "prompts").mkdir()
     for name in ("writer", "critic", "grounded_critic"):
         (tmp_path / "prompts" / f"{name}.j2").touch()

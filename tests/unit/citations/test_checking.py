@@ -1,4 +1,4 @@
-"""Each claim of a draft gets its verdict, and each fault is told, capped and marked."""
+"""The checker gives each claim a verdict; faults reach the reviser, cap the score, are marked."""
 
 from __future__ import annotations
 

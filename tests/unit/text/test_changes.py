@@ -164,7 +164,7 @@ def test_sections_are_paired_by_parent_and_heading_and_then_by_text(
     rewritten: list[str],
     moved: list[str],
 ) -> None:
-    """What has moved is told as moved, and nothing else as new, gone or rewritten."""
+    """Moved sections are listed as moved; no other section is new, gone or rewritten."""
     changes = compared(earlier(report(*old)), report(*new))
     assert [s.title for s in changes.added] == added
     assert [s.title for s in changes.dropped] == dropped

@@ -48,7 +48,7 @@ def test_reading_takes_time_in_every_script() -> None:
 
 @pytest.mark.parametrize("half", ["\ud83d", "\udc00 half", "half \ud83d\ud83d a character"])
 def test_half_a_character_is_no_error(half: str) -> None:
-    """Drafts are counted, and their language is told, before anything is cleaned."""
+    """Words are counted and the language is found before anything is cleaned."""
     for text in (half, f"Tidal power {half} is costly.", f"{half} " * 50, f"潮汐 {half}"):
         assert count_words(text) >= 0
         assert language_of("", text).tag
