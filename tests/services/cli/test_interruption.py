@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.harness import faults
-from tests.harness.endpoint import Endpoint
+from tests.harness.endpoint import Endpoint, Reply
 from tests.harness.processes import prefect_home, prefect_server, wait_until
 from tests.harness.terminals import Terminal, in_terminal, is_there, offspring
 
@@ -47,6 +48,21 @@ RUN = ("run", "Tidal power", "Rust", "--output", "made")
 BRANCHES = ("branches", "Tides", "Winds", "--output", "made", "--concurrency", "2")
 
 
+@contextmanager
+def calling(
+    command: tuple[str, ...], fault: Reply, environment: dict[str, str], folder: Path
+) -> Iterator[tuple[Endpoint, Terminal, list[int]]]:
+    """A command with calls under way that meet a fault, and the processes that it has started."""
+    with Endpoint() as endpoint:
+        endpoint.fail(fault, times=None)
+        environment["OPENAI_BASE_URL"] = endpoint.base_url
+        with in_terminal(*command, environment=environment, folder=folder) as terminal:
+            wait_until(lambda: endpoint.count() >= 2, told=lambda: terminal.shown)
+            servers = offspring(terminal.process.pid)
+            assert servers
+            yield endpoint, terminal, servers
+
+
 @pytest.mark.parametrize(
     ("command", "send", "status"),
     [
@@ -66,18 +82,13 @@ def test_a_signal_to_the_whole_group_ends_a_run_with_what_is_paid(
     tmp_path: Path,
 ) -> None:
     """The embedded server does not get the signal, serves until the end, and is gone then."""
-    with Endpoint() as endpoint:
-        endpoint.fail(faults.held(), times=None)
-        environment["OPENAI_BASE_URL"] = endpoint.base_url
-        with in_terminal(*command, environment=environment, folder=tmp_path) as terminal:
-            wait_until(lambda: endpoint.count() >= 2, told=lambda: terminal.shown)
-            servers = offspring(terminal.process.pid)
-            send(terminal)
-            if send is not HANG_UP:
-                terminal.wait_for("no new calls")
-            wait_until(lambda: servers and all(map(is_there, servers)))
-            endpoint.release()
-            found = terminal.ended()
+    with calling(command, faults.held(), environment, tmp_path) as (endpoint, terminal, servers):
+        send(terminal)
+        if send is not HANG_UP:
+            terminal.wait_for("no new calls")
+        wait_until(lambda: all(map(is_there, servers)))
+        endpoint.release()
+        found = terminal.ended()
 
     assert found == status, terminal.shown
     assert "Traceback" not in terminal.shown
@@ -88,16 +99,11 @@ def test_a_signal_to_the_whole_group_ends_a_run_with_what_is_paid(
 
 def test_a_second_ctrl_c_ends_a_run_at_once(environment: dict[str, str], tmp_path: Path) -> None:
     """It does not wait for an endpoint that hangs."""
-    with Endpoint() as endpoint:
-        endpoint.fail(faults.hang(), times=None)
-        environment["OPENAI_BASE_URL"] = endpoint.base_url
-        with in_terminal(*RUN, environment=environment, folder=tmp_path) as terminal:
-            wait_until(lambda: endpoint.count() >= 2, told=lambda: terminal.shown)
-            servers = offspring(terminal.process.pid)
-            terminal.press_ctrl_c()
-            terminal.wait_for("no new calls")
-            terminal.press_ctrl_c()
-            status = terminal.ended(15)
+    with calling(RUN, faults.hang(), environment, tmp_path) as (_, terminal, servers):
+        terminal.press_ctrl_c()
+        terminal.wait_for("no new calls")
+        terminal.press_ctrl_c()
+        status = terminal.ended(15)
 
     assert status == 130, terminal.shown
     assert "Traceback" not in terminal.shown
@@ -183,13 +189,7 @@ def test_the_embedded_server_ends_with_a_run_that_is_killed(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     """SIGKILL leaves no server behind."""
-    with Endpoint() as endpoint:
-        endpoint.fail(faults.hang(), times=None)
-        environment["OPENAI_BASE_URL"] = endpoint.base_url
-        with in_terminal(*RUN, environment=environment, folder=tmp_path) as terminal:
-            wait_until(lambda: endpoint.count() >= 2, told=lambda: terminal.shown)
-            servers = offspring(terminal.process.pid)
-            assert servers
-            terminal.process.kill()
-            terminal.ended()
-            wait_until(lambda: not any(map(is_there, servers)))
+    with calling(RUN, faults.hang(), environment, tmp_path) as (_, terminal, servers):
+        terminal.process.kill()
+        terminal.ended()
+        wait_until(lambda: not any(map(is_there, servers)))
