@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -125,13 +126,13 @@ def _loosely(part: str, text: Folded, after: int) -> Iterator[tuple[int, int]]:
 
 
 @lru_cache(maxsize=4096)
-def _letters(text: str) -> tuple[str, tuple[int, ...]]:
+def _letters(text: str) -> tuple[str, array[int]]:
     """A text without its blanks and hyphens, and the place of each character."""
-    places = tuple(at for at, sign in enumerate(text) if sign not in _BETWEEN)
+    places = array("I", (at for at, sign in enumerate(text) if sign not in _BETWEEN))
     return "".join(text[at] for at in places), places
 
 
-def _alike(part: str, own: tuple[int, ...], text: str, there: tuple[int, ...]) -> bool:
+def _alike(part: str, own: array[int], text: str, there: array[int]) -> bool:
     """Whether the blanks and hyphens between equal characters are equal as well."""
     for n in range(len(own) - 1):
         if own[n] + 1 == own[n + 1] and there[n] + 1 == there[n + 1]:

@@ -18,6 +18,7 @@ from prefect_llm_reports.tasks.pages.report import report_values, score_text
 from prefect_llm_reports.tasks.text.changes import Changes, Section, summary_of
 from prefect_llm_reports.tasks.text.differences import Passage, blocks, differences
 from prefect_llm_reports.tasks.text.markdown import well_formed
+from prefect_llm_reports.tasks.text.note_numbers import renumbered
 from prefect_llm_reports.tasks.text.words import count_words
 
 FILES = {
@@ -96,7 +97,9 @@ def reader_values(
 
 def _draft(draft: Draft, refined: Refined) -> dict[str, Any]:
     parent = next((d for d in refined.drafts if d.number == draft.parent), None)
-    passages = differences(well_formed(parent.text), well_formed(draft.text)) if parent else None
+    text = well_formed(draft.text)
+    before = renumbered(well_formed(parent.text), text) if parent else ""
+    passages = differences(before, text) if parent else None
     long = len(draft.text) > MAX_SHOWN
     return {
         "number": draft.number,
@@ -105,7 +108,7 @@ def _draft(draft: Draft, refined: Refined) -> dict[str, Any]:
         "best": draft.number == refined.best,
         "words": count_words(draft.text),
         "critique": _critique(draft.critique),
-        "text": [] if parent or long else blocks(well_formed(draft.text)),
+        "text": [] if parent or long else blocks(text),
         "too_long": passages is None if parent else long,
         **_difference(passages),
     }

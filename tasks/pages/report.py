@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import yaml
+from cachetools import LRUCache, cached
 
 from prefect_llm_reports.tasks.contract.evidence import Evidence
 from prefect_llm_reports.tasks.contract.provenance import Provenance
@@ -24,7 +25,7 @@ from prefect_llm_reports.tasks.pages.proofs import by_number, numbers_of, proofs
 from prefect_llm_reports.tasks.pages.provenance import front_matter, page_values
 from prefect_llm_reports.tasks.templates.rows import Row
 from prefect_llm_reports.tasks.templates.sandbox import Html
-from prefect_llm_reports.tasks.text.cleaning import CACHED, CACHED_CHARS, cleaned
+from prefect_llm_reports.tasks.text.cleaning import KEPT_CHARS, cleaned
 from prefect_llm_reports.tasks.text.figures import is_below
 from prefect_llm_reports.tasks.text.formulas import Formula
 from prefect_llm_reports.tasks.text.html import html_of, pieces_html
@@ -268,12 +269,6 @@ def moment_text(moment: datetime | None) -> str:
     return f"{known.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+@cached(LRUCache[object, str](KEPT_CHARS, getsizeof=len), lock=Lock())
 def _body(text: str, title: str) -> str:
-    return (_body_cached if len(text) <= CACHED_CHARS else _body_of)(text, title)
-
-
-def _body_of(text: str, title: str) -> str:
     return html_of(cleaned(text, title), with_title=False)
-
-
-_body_cached = lru_cache(maxsize=CACHED)(_body_of)

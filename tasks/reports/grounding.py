@@ -229,6 +229,8 @@ class Grounding:
         look = self._looks[draft.number]
         if look.checked is None:
             return ()
+        if not self._opinions:
+            return look.checked.claims
         claims = list(look.checked.claims)
         for at, pair in self._pairs(draft).items():
             if opinion := self._opinions.get(pair.key):
@@ -239,7 +241,9 @@ class Grounding:
     def counts(self, draft: Draft) -> EvidenceCount | None:
         """What was found in a draft, counted; None: checking failed."""
         found = self._looks[draft.number].checked
-        return counted(self.claims(draft), found.sentences, found.coverage) if found else None
+        if found is None or not self._opinions:
+            return found and found.counts
+        return counted(self.claims(draft), found.sentences, found.coverage)
 
     def capped(self, draft: Draft) -> Draft:
         """A scored draft with what was found in it, and its score capped by that."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prefect_llm_reports.tasks.contract.reports import ChangeCount
 from prefect_llm_reports.tasks.text.markdown import escaped
+from prefect_llm_reports.tasks.text.note_numbers import renumbered
 from prefect_llm_reports.tasks.text.pairing import Pairing
 from prefect_llm_reports.tasks.text.sections import Section, sections
 
@@ -89,7 +90,7 @@ def compared(earlier: Earlier | None, markdown: str) -> Changes:
     """
     if earlier is None or earlier.problem:
         return Changes(earlier)
-    old, new = sections(earlier.markdown), sections(markdown)
+    old, new = sections(renumbered(earlier.markdown, markdown)), sections(markdown)
     pairing = Pairing(old, new)
     pairs = {
         j: Rewritten(old[i], new[j], j in pairing.moved) for j, i in sorted(pairing.old_of.items())

@@ -8,8 +8,10 @@ that never settles is shown in a code block. Not here: the edits (`text.rewritin
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
+from threading import Lock
 
+from cachetools import LRUCache, cached
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 
@@ -30,9 +32,9 @@ from prefect_llm_reports.tasks.text.rewriting import defused, revised
 from prefect_llm_reports.tasks.text.wrappers import unwrapped
 
 MAX_PASSES = 8
-CACHED, CACHED_CHARS = 32, 50_000
-"""Texts whose parse is kept, and their length at most: a report is made into several files, while
-others are at work. A parse takes up to fourteen bytes a character."""
+KEPT_CHARS = 1_600_000
+"""Characters of the texts whose parse is kept: a draft is checked, and made into several files
+later, while others are at work. A parse takes up to fourteen bytes a character."""
 
 _RISKY = re.compile(
     r"<[A-Za-z/!?]|!\["
@@ -53,12 +55,9 @@ def clean_markdown(text: str, *, title: str = "Report") -> str:
     return cleaned(text, title).text
 
 
+@cached(LRUCache[object, Parsed](KEPT_CHARS, getsizeof=lambda tree: len(tree.text)), lock=Lock())
 def cleaned(text: str, title: str) -> Parsed:
     """Clean a report, as `clean_markdown` does, and keep its parse for the renderers."""
-    return (_clean_cached if len(text) <= CACHED_CHARS else _clean)(text, title)
-
-
-def _clean(text: str, title: str) -> Parsed:
     text = well_formed(text).removeprefix("\ufeff")
     title = escaped(title) or "Report"
     source = text if excessive(text) else _tidied(unwrapped(text).text)
@@ -75,9 +74,6 @@ def _clean(text: str, title: str) -> Parsed:
                 break
         source = edited
     return parse(as_code(source, title))
-
-
-_clean_cached = lru_cache(maxsize=CACHED)(_clean)
 
 
 def _tidied(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from rapidfuzz.distance import LCSseq
 
+from prefect_llm_reports.tasks.text.note_numbers import NOTE
 from prefect_llm_reports.tasks.text.wording import (
     Likest,
     bare_words,
@@ -39,6 +40,7 @@ Pairs = frozenset[tuple[str, str]]
 NO_PAIRS: Pairs = frozenset()
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_BORDER = re.compile(rf"\n[ \t]*(?:\n[ \t]*)+|\n(?={NOTE.pattern})")
 _WORDY = re.compile(r"\w")
 
 
@@ -83,11 +85,9 @@ def differences(old: str, new: str) -> list[Passage] | None:
 
 
 def blocks(text: str) -> list[str]:
-    """Split at blank lines, but not inside fenced code."""
+    """Split at blank lines and before footnotes, but not inside fenced code."""
     if "```" not in text and "~~~" not in text:
-        return [
-            part.strip("\n") for part in re.split(r"\n[ \t]*(?:\n[ \t]*)+", text) if part.strip()
-        ]
+        return [part.strip("\n") for part in _BORDER.split(text) if part.strip()]
     found: list[str] = []
     lines: list[str] = []
     fence = ""
@@ -95,6 +95,9 @@ def blocks(text: str) -> list[str]:
         mark = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if mark and (not fence or mark[1].startswith(fence)):
             fence = "" if fence else mark[1]
+        if lines and not fence and NOTE.match(line):
+            found.append("\n".join(lines))
+            lines = []
         if line.strip() or fence:
             lines.append(line)
         elif lines:

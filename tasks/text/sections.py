@@ -6,20 +6,23 @@ Here: cutting a text at its headings. Not here: sections compared (`text.changes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from prefect_llm_reports.tasks.text.anchors import anchors_of
+from prefect_llm_reports.tasks.text.fences import outside_fences
 from prefect_llm_reports.tasks.text.markdown import one_line
 from prefect_llm_reports.tasks.text.mathematics import Hidden
+from prefect_llm_reports.tasks.text.note_numbers import note_lines
 
 MAX_HEADING = 2000
+NOTES = "Notes"
+"""Title of the section that holds the footnotes."""
 
 _FRONT = re.compile(r"---\n.*?\n---\n", re.DOTALL)
 _CONTENTS = re.compile(r"^\*\*Contents\*\*\n\n(?:- \[[^\n]*\)\n)+\n?", re.MULTILINE)
 _HEADING = re.compile(r"(#{1,6}) +(\S.*)")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _MARKUP = re.compile(r"\\([\\`*_\[\]#~<>|])|[*_`]")
 _LINK = re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)")
 _MENTION = re.compile(r"\[\^[^\]\s]+\]")
@@ -48,10 +51,15 @@ class Section:
 
 
 def sections(markdown: str) -> list[Section]:
-    """Split a report.md at its headings, without front matter and list of contents."""
+    """Split a report.md at its headings, without front matter and list of contents.
+
+    Footnotes come last, as a section of their own: those of all sections.
+    """
     front = _FRONT.match(markdown)
     body = markdown[front.end() :] if front else markdown
-    cut = list(_cut(_CONTENTS.sub("", body, count=1)))
+    lines = _CONTENTS.sub("", body, count=1).split("\n")
+    notes = note_lines(lines)
+    cut = list(_cut([line for at, line in enumerate(lines) if at not in notes]))
     title = [words for level, words, _ in cut[:1] if level and words]
     anchors = ["", *anchors_of([*title, *(words for _, words, _ in cut[1:])])[len(title) :]]
     above: list[tuple[int, int]] = []
@@ -62,20 +70,18 @@ def sections(markdown: str) -> list[Section]:
         parent = above[-1][1] if above else None
         above.append((level, place))
         found.append(Section(words, anchor, text, max(1, level), parent))
+    if notes:
+        found.append(Section(NOTES, "", "\n".join(lines[at] for at in sorted(notes))))
     return found
 
 
-def _cut(body: str) -> Iterator[tuple[int, str, str]]:
+def _cut(body: Sequence[str]) -> Iterator[tuple[int, str, str]]:
     """Level, heading and text of each section; the opening comes first."""
-    level, title, fence, opening = 0, "", "", True
+    level, title, opening = 0, "", True
     lines: list[str] = []
-    for line in body.split("\n"):
-        mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence) and not mark[2].strip():
-            fence = ""
-        heading = None if fence or mark else _HEADING.match(line)
+    prose = dict(outside_fences(body))
+    for at, line in enumerate(body):
+        heading = _HEADING.match(line) if at in prose else None
         if heading is None:
             lines.append(line)
             continue

@@ -192,8 +192,10 @@ def _preamble(text: str) -> tuple[str, str] | None:
         if not _HEADING.match(more):
             return None
         head, rest = first, f"{more}\n\n{rest}"
+    if _NO_PROSE.match(head):
+        return None
     line = _bare(head)
-    if len(line) > MAX_LINE or _NO_PROSE.match(head) or not (announces(line) or agrees(line)):
+    if len(line) > MAX_LINE or not (announces(line) or agrees(line)):
         return None
     lines = [one for one in rest.split("\n") if one.strip()][:3]
     if lines and _RULE.match(lines[0]):
@@ -229,10 +231,10 @@ def _offer(text: str) -> tuple[str, str] | None:
     if begin < 0:
         return None
     last, before = body[begin:].strip().removeprefix("---\n").strip(), body[:begin].rstrip()
-    line = _bare(last.replace("\n", " "))
-    if not line or len(line) > MAX_LINE or _NO_PROSE.match(last) or not offers(line):
+    if "[^" in last or _NO_PROSE.match(last):
         return None
-    if before.count("```") % 2 or "[^" in last:
+    line = _bare(last.replace("\n", " "))
+    if not line or len(line) > MAX_LINE or not offers(line) or before.count("```") % 2:
         return None
     lines = before.split("\n")
     while lines and (not lines[-1].strip() or _RULE.match(lines[-1])):

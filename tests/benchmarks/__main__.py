@@ -21,7 +21,7 @@ from tests.benchmarks.bench import Bench, Figure  # noqa: E402
 from tests.benchmarks.branches import branches  # noqa: E402
 from tests.benchmarks.limits import limits  # noqa: E402
 from tests.benchmarks.pages import pages  # noqa: E402
-from tests.benchmarks.sources import sources  # noqa: E402
+from tests.benchmarks.sources import grounded, sources  # noqa: E402
 from tests.benchmarks.starts import starts  # noqa: E402
 
 BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Figure]]] = {
     "pages": pages,
     "starts": starts,
     "sources": sources,
+    "grounded": grounded,
     "large": large,
 }
 

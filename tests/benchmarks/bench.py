@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from prefect_llm_reports.tasks.contract.reports import Topic
 from tests.benchmarks.measured import Measured, measured, reports
 from tests.harness import ROOT
 from tests.harness.checker import lines
@@ -107,16 +108,29 @@ class Bench:
         )
 
     def flow(
-        self, topics: Sequence[str], url: str, concurrency: int, *more: str, store: str = "store"
+        self,
+        topics: Sequence[str] | Sequence[Topic],
+        url: str,
+        concurrency: int,
+        *more: str,
+        store: str = "store",
     ) -> tuple[Measured, dict[str, Any]]:
         """A batch by the command line, and its result."""
-        file = self.folder / f"topics-{len(topics)}.txt"
-        file.write_text("\n".join(topics))
+        file = self.folder / f"topics-{len(topics)}.json"
+        file.write_text(
+            json.dumps(
+                [
+                    one if isinstance(one, str) else {"title": one.title, "guidance": one.guidance}
+                    for one in topics
+                ]
+            )
+        )
         environment = {
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.folder / "prefect"),
             "OPENAI_API_KEY": "sk-test",
             "LLM_REPORTS_STORE": str(self.folder / store),
+            "LLM_REPORTS_SOURCES": str(self.folder),
         }
         command = (
             *(

@@ -7,7 +7,7 @@ import os
 import random
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from pathlib import Path
 from statistics import median
@@ -15,11 +15,14 @@ from statistics import median
 from prefect_llm_reports.tasks.contract.reports import Topic
 from prefect_llm_reports.tasks.sources.library import Library
 from prefect_llm_reports.tasks.sources.opening import open_library
-from tests.benchmarks.bench import Bench, Figure
+from tests.benchmarks.batches import CALLS
+from tests.benchmarks.bench import Bench, Figure, Side
 
 FILE_BYTES = 400_000
 TOPICS = 500
 SMALL_MB, LARGE_MB = 6, 198
+QUOTATIONS = 40
+"""Notes of a draft: of about 1,000 words, with as many words quoted again."""
 ALONE_MS = 49
 """CPU of the flow process for a topic without sources: seven calls of 7 ms."""
 
@@ -29,6 +32,15 @@ def _vocabulary(chance: random.Random) -> tuple[list[str], list[float]]:
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(chance.choices(letters, k=chance.randint(3, 9))) for _ in range(40_000)]
     return words, [1 / (rank + 5) for rank in range(len(words))]
+
+
+def _sentences(words: Sequence[str], chance: random.Random) -> Iterator[str]:
+    """Sentences of up to 24 words; every second one has a number."""
+    for at in range(0, len(words), 24):
+        said = [*words[at : at + 24]]
+        if chance.random() < 0.5:
+            said[len(said) // 2] = str(chance.randint(2, 9000))
+        yield f"{' '.join(said).capitalize()}."
 
 
 def write_sources(folder: Path, megabytes: int) -> list[Topic]:
@@ -41,7 +53,7 @@ def write_sources(folder: Path, megabytes: int) -> list[Topic]:
         parts, size = [f"# File {number}"], 0
         while size < FILE_BYTES:
             at = chance.randrange(len(stream) - 100)
-            parts.append(" ".join(stream[at : at + chance.randint(30, 95)]) + ".")
+            parts.append(" ".join(_sentences(stream[at : at + chance.randint(30, 95)], chance)))
             size += len(parts[-1]) + 2
             if chance.random() < 0.1:
                 parts.append(f"## {' '.join(stream[at : at + 3])}")
@@ -113,3 +125,39 @@ def _figures(bench: Bench) -> Iterator[Figure]:
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     yield Figure("… largest size of the process", f"{peak:.0f} MB", f"{os.cpu_count()} cores")
+
+
+def grounded(bench: Bench) -> list[Figure]:
+    """A batch whose drafts quote 40 passages each, beside drafts as long without any note."""
+    few = _beside_ungrounded(bench, SMALL_MB, 100, 1.0)
+    return [*few, *_beside_ungrounded(bench, LARGE_MB, TOPICS, 3.0)]
+
+
+def _beside_ungrounded(
+    bench: Bench, megabytes: int, count: int, latency: float
+) -> Iterator[Figure]:
+    folder = bench.folder / f"library-{megabytes}"
+    topics = write_sources(folder, megabytes)[:count]
+    with_sources = ("--source", str(folder), "--set", "support=false")
+    plain, quoting = Side(), Side()
+    for number in range(bench.rounds):
+        for side, more in ((plain, ()), (quoting, with_sources)):
+            store = f"{folder.name}-{len(more)}-{number}"
+            with bench.endpoint(latency, 300, "--quotations", str(QUOTATIONS)) as (url, _):
+                run, result = bench.flow(topics, url, 64, *more, store=store)
+            assert result["calls"]["made"] == CALLS * count, result["calls"]
+            side.runs.append(run)
+            checked = sum(report["evidence"]["verified"] for report in result["reports"] if more)
+            assert checked == (QUOTATIONS * count if more else 0), checked
+    said = f"{count} topics x {CALLS} calls of {latency:g} s, {megabytes} MB of sources"
+    yield Figure(
+        f"{said}, {QUOTATIONS} quotations a draft, beside none",
+        f"{quoting.seconds / plain.seconds:.2f} times"
+        f" ({quoting.seconds:.1f} s to {plain.seconds:.1f} s)",
+        "at most 1.10",
+    )
+    yield Figure(
+        "… CPU of the flow process a topic",
+        f"{1000 * quoting.cpu_s / count:.0f} ms to {1000 * plain.cpu_s / count:.0f} ms",
+    )
+    yield Figure("… largest size", f"{quoting.median(lambda run: run.peak_mb):.0f} MB")

@@ -453,6 +453,8 @@ def _matches(request: Request, step: str | None, topic: str | None) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as a process of its own, until SIGTERM or `--max-seconds`."""
+    from tests.harness.personas import Persona  # which imports this module
+
     parser = argparse.ArgumentParser(prog="python -m tests.harness.endpoint")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path)
@@ -463,12 +465,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-hints", action="store_true", help="do not name the limits")
     parser.add_argument("--words", type=int, default=300)
     parser.add_argument("--scores", type=json.loads, default=[6, 7, 8], help="[6, 7, 8]")
+    parser.add_argument("--quotations", type=int, help="a writer that quotes so many passages")
     parser.add_argument("--max-seconds", type=float, default=600.0)
     options = vars(parser.parse_args(arguments))
     seconds = options.pop("max_seconds")
     rpm, tpm = options.pop("rpm"), options.pop("tpm")
     limits = Limits(rpm, tpm, hints=not options.pop("no_hints"))
-    endpoint = Endpoint(**options, limits=limits if rpm or tpm else None)
+    most = options.pop("quotations")
+    writer = Persona("faithful", most=most) if most else None
+    endpoint = Endpoint(**options, script=writer, limits=limits if rpm or tpm else None)
 
     def ready() -> None:
         loop = asyncio.get_running_loop()

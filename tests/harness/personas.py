@@ -11,9 +11,10 @@ planted in them. What does not: critiques and other answers (`harness.answers`).
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any, Literal
 
 from prefect_llm_reports.tasks.contract.tags import Tag, enclosed
@@ -57,16 +58,21 @@ class Persona:
         kind: How it writes.
         every: A liar plants a defect in every so many sentences.
         mends: It writes faithfully once the prompt names faults.
+        most: Sentences of a draft, at most; each revision has a quarter of others. None: all.
+            Where a prompt shows no passages, the same number of sentences without notes.
 
     Attributes:
         planted: What it planted: the defect by sentence.
     """
 
-    def __init__(self, kind: Kind, *, every: int = 2, mends: bool = False) -> None:
+    def __init__(
+        self, kind: Kind, *, every: int = 2, mends: bool = False, most: int | None = None
+    ) -> None:
         self.kind: Kind = kind
         self.planted: dict[str, str] = {}
         self._every = every
         self._mends = mends
+        self._most = most
 
     def __call__(self, request: Request) -> Reply | None:
         """Answer a question for a draft or a revision."""
@@ -81,14 +87,16 @@ class Persona:
         return faults.answer(text)
 
     def _report(self, request: Request, kind: Kind, revision: int) -> str:
-        passages = passages_in(request)
+        passages = passages_in(request) or _invented(request.topic, 2 * (self._most or 0))
         lies, forms = cycle(LIES), cycle(BROKEN)
         marker = f"Revision: {revision}" if revision else "Marker: draft 1"
         lines = [f"# {request.topic}", f"```\n{marker}\n```"]
         notes: list[str] = []
-        for at, (id, sentence) in enumerate(_sentences(passages)):
+        first = revision * (self._most or 0) // 4
+        last = first + self._most if self._most else None
+        for at, (id, sentence) in enumerate(islice(_sentences(passages), first, last)):
             quote, note = sentence.rstrip("."), ""
-            if kind == "lazy":
+            if kind == "lazy" or not id:
                 lines.append(sentence)
                 continue
             if kind == "confused":
@@ -108,6 +116,14 @@ class Persona:
             lines.append(INSTRUCTION)
             notes = []
         return "\n\n".join([*lines, "\n".join(notes)]) + "\n"
+
+
+def _invented(topic: str, count: int) -> list[tuple[str, str]]:
+    """Sentences as long as those of passages, which no passage has; other topics have others."""
+    chance = random.Random(topic)
+    words = ["".join(chance.choices("abcdefghiklmnoprstuvw", k=6)) for _ in range(500)]
+    said = (" ".join(chance.choices(words, k=22)).capitalize() for _ in range(count))
+    return [("", f"{sentence}.") for sentence in said]
 
 
 def _sentences(passages: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -111,7 +111,7 @@ def test_formulas_are_no_way_in() -> None:
 
 def test_sections_are_named_as_the_page_names_them() -> None:
     """A heading with a formula has one anchor, on the page and in the comparison of reports."""
-    found = [section.anchor for section in sections(REPORT)]
+    found = [section.anchor for section in sections(REPORT) if section.anchor]
     assert found[-1] == cleaned(REPORT, "T").headings[-1].anchor == "part-y_1"
 
 
