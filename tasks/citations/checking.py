@@ -13,7 +13,13 @@ from functools import cached_property
 
 from prefect_llm_reports.tasks.citations.locating import LEAST_WORDS, located, long_enough
 from prefect_llm_reports.tasks.citations.notes import Citation, Note
-from prefect_llm_reports.tasks.citations.numbers import Figure, figures_in, known_numbers
+from prefect_llm_reports.tasks.citations.numbers import (
+    Figure,
+    Known,
+    figures_in,
+    known_numbers,
+    stands_in,
+)
 from prefect_llm_reports.tasks.citations.statements import Statement, Statements, statements_of
 from prefect_llm_reports.tasks.citations.sums import shown_results
 from prefect_llm_reports.tasks.contract.evidence import Claim, EvidenceCount, Number, Passage
@@ -199,16 +205,26 @@ def _numbers(
     figures = figures_in(statement.text)
     if not figures:
         return ()
-    known = known_numbers([*(shown[id].text for id in cited if id), asked])
-    for label in statement.labels:
-        if label in notes:
-            known.values |= shown_results(notes[label].rest, known)
+    texts = [*(shown[id].text for id in cited if id), asked]
+    known: Known | None = None
     found: list[Number] = []
     for figure in dict.fromkeys(figures):
-        there = known.holds(figure)
+        there = any(stands_in(figure, text) for text in texts)
+        if not there:
+            known = known or _known(texts, statement, notes)
+            there = known.holds(figure)
         other = None if there else _holder(figure, cited, shown)
         found.append(Number(text=figure.text, found=there, found_in=other))
     return tuple(found)
+
+
+def _known(texts: Sequence[str], statement: Statement, notes: Mapping[str, Note]) -> Known:
+    """The numbers of what a sentence cites, and of the sums that its notes show."""
+    known = known_numbers(texts)
+    for label in statement.labels:
+        if label in notes:
+            known.values |= shown_results(notes[label].rest, known)
+    return known
 
 
 def _holder(figure: Figure, cited: set[str | None], shown: Mapping[str, Passage]) -> str | None:

@@ -46,6 +46,8 @@ _ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://|www\.)\S+|\b10\.\d{4,9}/\S+|\S+@\S+\.\S+", re.IGNORECASE
 )
 """Web addresses, DOIs and e-mail addresses, whose digits claim nothing."""
+_AROUND = 60
+"""Characters on each side of digits that may belong to the same number or date."""
 _PREFIX = re.compile(r"[^\W\d_]+$")
 _CURRENCIES = frozenset(str.split("eur usd gbp chf jpy cny rmb inr rs us c ca"))
 _TIME_PREFIXES = frozenset(
@@ -117,6 +119,28 @@ def known_numbers(texts: Iterable[str]) -> Known:
     return known
 
 
+def stands_in(figure: Figure, text: str) -> bool:
+    """Whether a text has a number just as it is written, which most sentences take over.
+
+    Args:
+        figure: The number.
+        text: A passage; only what is around those digits is read.
+    """
+    at = text.find(figure.text)
+    while at >= 0:
+        after = at + len(figure.text)
+        first = text.rfind(" ", 0, max(0, at - _AROUND)) + 1
+        last = text.find(" ", after + _AROUND)
+        around = text[first : last if last >= 0 else len(text)]
+        if any(
+            first + place == at and found.text == figure.text
+            for place, found in _placed(around, claimed=False)
+        ):
+            return True
+        at = text.find(figure.text, after)
+    return False
+
+
 @lru_cache(maxsize=4096)
 def _known(text: str) -> Known:
     known = Known()
@@ -154,6 +178,11 @@ def figures_in(text: str, *, claimed: bool = True) -> tuple[Figure, ...]:
         text: A sentence, or a passage.
         claimed: Leave out numbers that claim nothing, such as `Table 2` and `CO2`.
     """
+    return tuple(figure for _, figure in _placed(text, claimed=claimed))
+
+
+def _placed(text: str, *, claimed: bool) -> list[tuple[int, Figure]]:
+    """The numbers of a text in order, each with its place."""
     plain = one_spelling(text)
     taken = [False] * len(plain)
     for address in _ADDRESS.finditer(plain) if claimed else ():
@@ -175,7 +204,7 @@ def figures_in(text: str, *, claimed: bool = True) -> tuple[Figure, ...]:
         if taken[start] or (claimed and _names(plain, number)):
             continue
         found.append((start, _figure(text[start:end].strip(), number, plain)))
-    return tuple(figure for _, figure in sorted(found, key=lambda pair: pair[0]))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _names(plain: str, number: re.Match[str]) -> bool:
