@@ -14,6 +14,7 @@ from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
 from prefect_llm_reports.tasks.calls.answering import ask_model, step_record
+from prefect_llm_reports.tasks.citations.summaries import remarked, remarks_on
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask
 from prefect_llm_reports.tasks.contract.errors import (
     CallsStopped,
@@ -194,14 +195,16 @@ class Finishing:
                 shown("; ".join(removed), MOST_SAID),
             )
         provenance = self._provenance(refined, ask)
+        said, doubts = _checked_summary(refined, summary.text)
         formatting = begin_formats(
-            plan.options.formats, refined, summary.text, offline=offline, provenance=provenance
+            plan.options.formats, refined, said, offline=offline, provenance=provenance
         )
         documents, warnings = await made_formats(topic.slug, formatting)
+        warnings += doubts
         self._roster.warnings.extend(warnings)
         publication = Publication(
             refined,
-            summary.text,
+            said,
             (*refined.steps, step_record(ask, summary, 0, cached=cached)),
             plan,
             self._roster.run_id,
@@ -220,7 +223,7 @@ class Finishing:
             written = await write_report(publication, self._place)
         report = self._published(refined, written)
         if self._summaries:
-            await self._summaries.show(report, summary.text, refined.text)
+            await self._summaries.show(report, said, refined.text)
         return report, written.files
 
     async def _summarized(
@@ -239,7 +242,7 @@ class Finishing:
         summary, cached = await ask_model(generate_summary, ask)
         html: Any = format_as_html.submit(  # pyright: ignore[reportUnknownMemberType]
             as_is(refined),
-            summary.text,
+            _checked_summary(refined, summary.text)[0],
             offline=offline,
             templates=plan.options.templates,
             provenance=as_is(provenance),
@@ -272,3 +275,14 @@ class Finishing:
             usage=spent.usage,
             cost_usd=spent.cost_usd,
         )
+
+
+def _checked_summary(refined: Refined, summary: str) -> tuple[str, tuple[str, ...]]:
+    """A summary as it is published, and warnings about its numbers if the report has sources."""
+    if refined.evidence is None:
+        return summary, ()
+    topic = refined.topic
+    remarks = remarks_on(
+        summary, refined.winner.text, refined.evidence.claims, f"{topic.title}\n{topic.guidance}"
+    )
+    return remarked(summary, remarks), tuple(f"{topic.slug}: summary: {one}" for one in remarks)

@@ -129,6 +129,23 @@ def test_each_writer_gets_what_it_deserves(bench: Bench, sources: list[str], kin
         assert set(verdicts.values()) == set(BROKEN.values())
 
 
+def test_numbers_that_only_the_summary_has_are_named(bench: Bench, sources: list[str]) -> None:
+    """In every form of the report, its manifest and the run's warnings; a rerun says the same."""
+    said = "The harbour lost 88,888 parts, and nobody knows why."
+    remark = "(Not in the report: 88,888.)"
+    with Endpoint(script=Persona("faithful"), scores=[9]) as endpoint:
+        endpoint.fail(faults.answer(said), step="summary")
+        result = bench.run(endpoint, ["Tides"], options={"sources": sources})
+        again = bench.run(endpoint, ["Tides"], options={"sources": sources})
+    assert again.calls.made == 0
+    for run in (result, again):
+        directory = Path(run.reports[0].directory or "")
+        for name in ("report.html", "index.html", "summary.txt"):
+            assert remark in (directory / name).read_text(), name
+        warning = f"{run.reports[0].slug}: summary: not in the report: 88,888"
+        assert [*run.warnings, *bench.manifests(run)[0].warnings] == [warning, warning]
+
+
 def test_nothing_is_asked_again_unless_a_passage_of_the_prompt_has_changed(
     bench: Bench, sources: list[str]
 ) -> None:
