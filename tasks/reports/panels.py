@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from statistics import fmean, median
 
 from prefect_llm_reports.tasks.contract.choices import PanelMerge
-from prefect_llm_reports.tasks.contract.reports import CriticOpinion, PanelCritique
+from prefect_llm_reports.tasks.contract.errors import BudgetExhausted, CallsStopped, ReportsError
+from prefect_llm_reports.tasks.contract.options import Critic
+from prefect_llm_reports.tasks.contract.reports import CriticOpinion, Critique, PanelCritique
+
+logger = logging.getLogger(__name__)
+
+
+def panel_critique(
+    panel: Sequence[Critic], answers: Sequence[str | ReportsError], how: PanelMerge, slug: str
+) -> PanelCritique:
+    """Merge the answers of a panel; critics that failed are left out.
+
+    Args:
+        panel: The critics.
+        answers: The answer of each, or its error.
+        how: How the scores become one score.
+        slug: The report's, for the log.
+
+    Raises:
+        ReportsError: No critic answered, or the batch cannot go on.
+    """
+    opinions: list[CriticOpinion] = []
+    missing: list[str] = []
+    for critic, answer in zip(panel, answers, strict=True):
+        if isinstance(answer, BudgetExhausted | CallsStopped):
+            raise answer
+        if isinstance(answer, ReportsError):
+            logger.warning("%s: critic %s is left out: %s", slug, critic.name, answer)
+            missing.append(critic.name)
+            continue
+        critique = Critique.model_validate_json(answer)
+        opinions.append(CriticOpinion(name=critic.name, weight=critic.weight, critique=critique))
+    if not opinions:
+        raise next(answer for answer in answers if isinstance(answer, ReportsError))
+    return merged_critique(opinions, how, missing)
 
 
 def merged_critique(

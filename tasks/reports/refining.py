@@ -1,12 +1,13 @@
 """The refinement loop: draft, critique and revise until the best-scored draft is good enough.
 
-Not here: the questions themselves (`questions`), how they are answered (`calls.answering`).
+Here: the rounds of one report. Not here: its first draft (`candidates`), critiques merged
+(`panels`), the questions (`questions`), how they are answered (`calls.answering`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prefect import task
@@ -20,16 +21,14 @@ from prefect_llm_reports.tasks.calls.answering import (
     connected,
     read_store,
 )
-from prefect_llm_reports.tasks.calls.judging import Comparison, judge_candidates
 from prefect_llm_reports.tasks.calls.policies import LOCAL_STEP
-from prefect_llm_reports.tasks.contract.calls import Ask, Ranking
-from prefect_llm_reports.tasks.contract.errors import BudgetExhausted, CallsStopped, ReportsError
+from prefect_llm_reports.tasks.contract.calls import Ask
+from prefect_llm_reports.tasks.contract.errors import BudgetExhausted, ReportsError
 from prefect_llm_reports.tasks.contract.evidence import Grounds
 from prefect_llm_reports.tasks.contract.options import Critic
 from prefect_llm_reports.tasks.contract.provenance import Remark
 from prefect_llm_reports.tasks.contract.reports import (
     Candidate,
-    CriticOpinion,
     Critique,
     Draft,
     PanelCritique,
@@ -39,20 +38,18 @@ from prefect_llm_reports.tasks.contract.reports import (
 )
 from prefect_llm_reports.tasks.llm.session import current_session
 from prefect_llm_reports.tasks.reports.asking import Asking, Call
+from prefect_llm_reports.tasks.reports.candidates import first_draft
 from prefect_llm_reports.tasks.reports.evidence import evidence_of, marked_text
 from prefect_llm_reports.tasks.reports.grounding import Grounding, grounds_for
-from prefect_llm_reports.tasks.reports.panels import merged_critique
+from prefect_llm_reports.tasks.reports.panels import panel_critique
 from prefect_llm_reports.tasks.reports.questions import (
     Plan,
     critique_ask,
-    draft_ask,
-    judge_ask,
     revise_ask,
     set_aside,
 )
 from prefect_llm_reports.tasks.reports.steps import (
     critique_content,
-    generate_initial_draft,
     revise_content,
 )
 from prefect_llm_reports.tasks.reports.support import Pair, judge_support
@@ -91,62 +88,6 @@ class _Work(Asking):
         draft = Draft(number=len(self.drafts) + 1, parent=parent, text=text)
         self.drafts.append(draft)
         return draft
-
-    async def first_draft(self) -> str:
-        """The first draft; of several candidates the one that a judge prefers."""
-        plan, topic, count = self.plan, self.topic, self.plan.options.candidates
-        numbers = range(1, count + 1)
-        asks = [draft_ask(plan, topic, number, grounds=self.grounds) for number in numbers]
-        found = await self.answers(
-            [
-                Call(generate_initial_draft, ask, part=f"candidate {n}" if count > 1 else "")
-                for n, ask in zip(numbers, asks, strict=True)
-            ]
-        )
-        drafts = {n: text for n, text in zip(numbers, found, strict=True) if isinstance(text, str)}
-        if not drafts:
-            raise next(error for error in found if isinstance(error, ReportsError))
-        if count == 1:
-            return drafts[1]
-        ranking = await self._ranking(drafts)
-        chosen = int(ranking[0].name) if ranking else min(drafts)
-        judged = {int(r.name): r for r in ranking}
-        self.candidates = tuple(
-            Candidate(
-                number=n,
-                text=text,
-                chosen=n == chosen,
-                score=judged[n].score if n in judged else None,
-                reasons=judged[n].reasons if n in judged else (),
-            )
-            for n, text in drafts.items()
-        )
-        logger.info("%s: candidate %d of %d is refined", topic.slug, chosen, count)
-        return drafts[chosen]
-
-    async def _ranking(self, drafts: Mapping[int, str]) -> list[Ranking]:
-        """Rank the candidates, best first; empty: there is no choice, or no verdict."""
-        if len(drafts) == 1:
-            return []
-        comparison = Comparison({str(number): text for number, text in drafts.items()})
-        calls = [
-            Call(
-                judge_candidates,
-                judge_ask(self.plan, self.topic, reading, turn),
-                part=f"order {turn}",
-            )
-            for turn, reading in enumerate(comparison.readings, start=1)
-        ]
-        verdicts = await self.answers(calls)
-        for error in verdicts:
-            if isinstance(error, ReportsError):
-                logger.warning(
-                    "%s: candidates were not judged, the first is refined: %s",
-                    self.topic.slug,
-                    error,
-                )
-                return []
-        return comparison.ranking([said for said in verdicts if isinstance(said, str)])
 
     async def judge(self, iteration: int) -> Draft:
         """Have the latest draft checked and scored, by the critic or by the panel.
@@ -208,24 +149,8 @@ class _Work(Asking):
         rest = await self.answers([*calls[1:], *beside])
         others = rest[len(panel) - 1 :]
         said += rest[: len(panel) - 1]
-        opinions: list[CriticOpinion] = []
-        missing: list[str] = []
-        for critic, answer in zip(panel, said, strict=True):
-            if isinstance(answer, BudgetExhausted | CallsStopped):
-                raise answer
-            if isinstance(answer, ReportsError):
-                logger.warning(
-                    "%s: critic %s is left out: %s", self.topic.slug, critic.name, answer
-                )
-                missing.append(critic.name)
-                continue
-            critique = Critique.model_validate_json(answer)
-            opinions.append(
-                CriticOpinion(name=critic.name, weight=critic.weight, critique=critique)
-            )
-        if not opinions:
-            raise next(answer for answer in said if isinstance(answer, ReportsError))
-        return merged_critique(opinions, self.plan.options.critics_merge, missing), others
+        how = self.plan.options.critics_merge
+        return panel_critique(panel, said, how, self.topic.slug), others
 
     async def _critique_ask(self, iteration: int, text: str, critic: Critic) -> Ask:
         """The question to a critic of a panel; as version 0.1 put it, where that was answered."""
@@ -278,7 +203,8 @@ async def refine(
     asked = {remark.iteration: remark for remark in remarks}
     last = max(asked, default=0)
     rounds = max(plan.max_iterations, last + 1) if asked else plan.max_iterations
-    work.add(await work.first_draft(), None)
+    text, work.candidates = await first_draft(work, plan, topic, work.grounds)
+    work.add(text, None)
     iteration = 0
     try:
         while True:
