@@ -72,6 +72,8 @@ def open_library(
     shelf = Shelf()
     try:
         held = _read_all(finding, shelf)
+        if sum(one.words for one in held) > words:  # some topics will search
+            shelf.index()
     except sqlite3.Error as error:
         raise BadInput(
             f"sources: the folder for temporary files cannot hold them ({error}); make room there,"

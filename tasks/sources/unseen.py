@@ -57,7 +57,7 @@ class Unseen:
         Args:
             text: As it is stored.
         """
-        if text.isascii() and text.isprintable():
+        if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
             return text
         text = _CONTROLS.sub("", text)
         if text.isascii():
