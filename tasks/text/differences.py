@@ -14,6 +14,7 @@ from typing import Literal
 
 from rapidfuzz.distance import LCSseq
 
+from prefect_llm_reports.tasks.text.fences import outside_fences
 from prefect_llm_reports.tasks.text.note_numbers import NOTE
 from prefect_llm_reports.tasks.text.wording import (
     Likest,
@@ -39,7 +40,6 @@ Part = tuple[str, str]
 Pairs = frozenset[tuple[str, str]]
 NO_PAIRS: Pairs = frozenset()
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _BORDER = re.compile(rf"\n[ \t]*(?:\n[ \t]*)+|\n(?={NOTE.pattern})")
 _WORDY = re.compile(r"\w")
 
@@ -89,21 +89,17 @@ def blocks(text: str) -> list[str]:
     if "```" not in text and "~~~" not in text:
         return [part.strip("\n") for part in _BORDER.split(text) if part.strip()]
     found: list[str] = []
-    lines: list[str] = []
-    fence = ""
-    for line in text.split("\n"):
-        mark = _FENCE.match(line) if "```" in line or "~~~" in line else None
-        if mark and (not fence or mark[1].startswith(fence)):
-            fence = "" if fence else mark[1]
-        if lines and not fence and NOTE.match(line):
-            found.append("\n".join(lines))
-            lines = []
-        if line.strip() or fence:
-            lines.append(line)
-        elif lines:
-            found.append("\n".join(lines))
-            lines = []
-    return [*found, "\n".join(lines)] if lines else found
+    now: list[str] = []
+    lines = text.split("\n")
+    prose = dict(outside_fences(lines))
+    for at, line in enumerate(lines):
+        ends = at in prose and (not line.strip() or NOTE.match(line))
+        if ends and now:
+            found.append("\n".join(now))
+            now = []
+        if line.strip() or at not in prose:
+            now.append(line)
+    return [*found, "\n".join(now)] if now else found
 
 
 def matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:

@@ -5,46 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from tests.flow.conftest import Bench
-from tests.flow.reports.test_grounding import evidence, source
+from tests.flow.reports.test_grounding import evidence, sources
 from tests.flow.shards.test_batch import batch_of, by_hands, environment, on, quick, texts
 from tests.harness.endpoint import Endpoint
 from tests.harness.hands import Hands
 from tests.harness.personas import Persona
 
-__all__ = ["environment", "quick"]
+__all__ = ["environment", "quick", "sources"]
 
 TOPICS = ["turbine and barrage", "cable and harbour", "sluice and reactor", "station and lagoon"]
 
 
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Two files, in a folder that runs may read."""
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    monkeypatch.setenv("LLM_REPORTS_SOURCES", str(folder))
-    for at, name in enumerate(("Hull", "Brest")):
-        (folder / f"{name.lower()}.txt").write_text(source(name, 1000 * (at + 1)))
-    return sorted(folder.iterdir())
-
-
-def given_for(bench: Bench, endpoint: Endpoint, files: list[Path]) -> dict[str, Any]:
+def given_for(bench: Bench, endpoint: Endpoint, sources: list[str]) -> dict[str, Any]:
     """The parameters of a batch that quotes files, and is split in two."""
-    sources = [str(path) for path in files]
     return batch_of(bench, endpoint, TOPICS, sources=sources, support=False, shards=2)
 
 
-def test_a_split_batch_quotes_what_one_process_quotes(bench: Bench, files: list[Path]) -> None:
+def test_a_split_batch_quotes_what_one_process_quotes(bench: Bench, sources: list[str]) -> None:
     """The same texts and the same evidence, whichever process has read the files."""
     with Endpoint(script=Persona("liar"), scores=[9]) as endpoint:
-        given = given_for(bench, endpoint, files)
+        given = given_for(bench, endpoint, sources)
         split = on(ThreadPoolTaskRunner(max_workers=2), given)
         bench.store = bench.store.with_name("other")
-        given = given_for(bench, endpoint, files)
+        given = given_for(bench, endpoint, sources)
         given["options"]["shards"] = 1
         whole = on(ThreadPoolTaskRunner(max_workers=2), given)
     assert (split.status, whole.status) == ("complete", "complete")
@@ -54,10 +41,10 @@ def test_a_split_batch_quotes_what_one_process_quotes(bench: Bench, files: list[
         assert evidence(split, at).claims
 
 
-def test_a_worker_with_another_version_of_a_file_refuses(bench: Bench, files: list[Path]) -> None:
+def test_a_worker_with_another_version_of_a_file_refuses(bench: Bench, sources: list[str]) -> None:
     """Its topics fail and name the file, those of the other worker are published, none is lost."""
     hands = Hands(slots=1)
-    [changed, _] = files
+    changed = Path(sources[0])
     text = changed.read_text()
 
     def elsewhere(run: FlowRun) -> bool:
@@ -67,10 +54,10 @@ def test_a_worker_with_another_version_of_a_file_refuses(bench: Bench, files: li
 
     hands.refuses = elsewhere
     with Endpoint(script=Persona("faithful"), scores=[9]) as endpoint:
-        result = by_hands(given_for(bench, endpoint, files), hands)
+        result = by_hands(given_for(bench, endpoint, sources), hands)
         asked = len(endpoint.requests)
         changed.write_text(text)
-        again = by_hands(given_for(bench, endpoint, files), Hands())
+        again = by_hands(given_for(bench, endpoint, sources), Hands())
 
         statuses = {r.status: r for r in result.reports}
         assert statuses.keys() == {"published", "failed"}
