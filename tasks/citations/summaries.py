@@ -16,6 +16,7 @@ from prefect_llm_reports.tasks.citations.numbers import (
     stands_in,
 )
 from prefect_llm_reports.tasks.contract.evidence import Claim
+from prefect_llm_reports.tasks.text.plain_text import plain_paragraphs
 
 _DIGIT = re.compile(r"\d")
 
@@ -36,7 +37,8 @@ def remarks_on(
     Returns:
         A remark on the numbers that are not in the report, and one on those that are in no source.
     """
-    figures = [figure for figure in figures_in(summary) if _DIGIT.search(figure.text)]
+    said = "\n\n".join(plain_paragraphs(summary))
+    figures = [figure for figure in figures_in(said) if _DIGIT.search(figure.text)]
     absent = _left(figures, (report, asked))
     doubted = [number.text for claim in claims for number in claim.numbers if number.nowhere]
     unproven = [one for one in figures if one not in absent and one not in _left([one], doubted)]
@@ -64,4 +66,4 @@ def remarked(summary: str, remarks: Sequence[str]) -> str:
     if not remarks:
         return summary
     said = "; ".join(remarks)
-    return f"{summary.rstrip()}\n\n({said[0].upper()}{said[1:]}.)"
+    return "\n\n".join([*plain_paragraphs(summary), f"({said[0].upper()}{said[1:]}.)"])

@@ -7,6 +7,7 @@ import pytest
 from prefect_llm_reports.tasks.citations.checking import checked
 from prefect_llm_reports.tasks.citations.summaries import remarked, remarks_on
 from prefect_llm_reports.tasks.contract.evidence import Passage
+from prefect_llm_reports.tasks.text.plain_text import plain_paragraphs
 
 PASSAGE = Passage(
     id="s1-1",
@@ -38,6 +39,7 @@ CLAIMS = checked(REPORT, [PASSAGE]).claims
         ("It has 25 turbines, 25 in all, since 2023.", ("not in the report: 25, 2023",)),
         ("The 77 gates are open.", ("in no source: 77",)),
         ("77 gates, 9 locks.", ("not in the report: 9", "in no source: 77")),
+        ("1. It cost much.\n2. It opened late.", ()),
         ("٢٥ turbines.", ("not in the report: ٢٥",)),
     ],
 )
@@ -48,7 +50,17 @@ def test_numbers_of_a_summary_are_looked_for(summary: str, remarks: tuple[str, .
     assert (remarked(summary, found) == summary) == (not remarks)
 
 
-def test_the_remark_is_a_last_paragraph() -> None:
-    """The summary itself stays as the model wrote it."""
-    said = remarked("A barrage of 9 locks.\n", ["not in the report: 9", "in no source: 77"])
+@pytest.mark.parametrize(
+    "summary",
+    [
+        "A barrage of 9 locks.\n",
+        "```\nA barrage of 9 locks.\n```",
+        "**Summary:**\n\nA barrage of *9* locks.",
+        "A barrage of 9 locks.\n\nLet me know if you would like a longer version.",
+    ],
+)
+def test_the_remark_is_a_last_paragraph(summary: str) -> None:
+    """It follows the words of the summary, whatever a model has put around them."""
+    said = remarked(summary, ["not in the report: 9", "in no source: 77"])
     assert said == "A barrage of 9 locks.\n\n(Not in the report: 9; in no source: 77.)"
+    assert "\n\n".join(plain_paragraphs(said)) == said
