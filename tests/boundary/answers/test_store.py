@@ -25,6 +25,7 @@ from prefect_llm_reports.tasks.answers.store import AnswerStore
 from prefect_llm_reports.tasks.contract.calls import Answer, Ask, Message
 from prefect_llm_reports.tasks.contract.errors import StorageError, StorageFull
 from prefect_llm_reports.tasks.storage.places import LocalPlace
+from tests.harness.pace import PATIENCE_S
 
 
 def ask(text: str = "What is tide?", **changed: Any) -> Ask:
@@ -507,7 +508,9 @@ def test_locks_of_cancelled_callers_end_with_the_batch(tmp_path: Path) -> None:
     async def next_batch() -> bool:
         store = AnswerStore(location=str(tmp_path))
         async with store.opened():
-            return await store.single_flight.aacquire_lock(ask().key, "other", acquire_timeout=5)
+            return await store.single_flight.aacquire_lock(
+                ask().key, "other", acquire_timeout=PATIENCE_S
+            )
 
     asyncio.run(abandoned())
     assert asyncio.run(next_batch())

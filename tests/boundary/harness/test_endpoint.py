@@ -25,6 +25,7 @@ import pytest
 from tests.harness import ROOT, answers, faults
 from tests.harness.endpoint import Endpoint, Reply, Request
 from tests.harness.faults import CRITIQUES
+from tests.harness.pace import PATIENCE_S
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "critique", "schema": {"type": "object"}}}
 PATH = "/chat/completions"
@@ -32,7 +33,7 @@ PATH = "/chat/completions"
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx2.Client]:
-    with httpx2.Client(trust_env=False, timeout=5) as client:
+    with httpx2.Client(trust_env=False, timeout=PATIENCE_S) as client:
         yield client
 
 
@@ -288,9 +289,9 @@ def test_broken_replies(reply: Reply, error: type[Exception], http: httpx2.Clien
     with Endpoint() as endpoint:
         endpoint.fail(reply)
         url = endpoint.base_url + PATH
-        patience = 0.05 if error is httpx2.ReadTimeout else 5
+        patience = 0.05 if error is httpx2.ReadTimeout else PATIENCE_S
         with pytest.raises(error):
-            http.post(url, json=draft_of(), timeout=httpx2.Timeout(5, read=patience))
+            http.post(url, json=draft_of(), timeout=httpx2.Timeout(PATIENCE_S, read=patience))
         assert endpoint.requests[0].answered is None
         assert text_of(http.post(url, json=draft_of()))
         assert endpoint.count() == 2

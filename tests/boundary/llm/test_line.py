@@ -31,7 +31,7 @@ from prefect_llm_reports.tasks.llm.session import Session
 from prefect_llm_reports.tasks.llm.transport import CappedTransport
 from tests.harness import faults
 from tests.harness.endpoint import Endpoint
-from tests.harness.pace import within
+from tests.harness.pace import PATIENCE_S, within
 
 KEY = "canary-7Qz9vK2mX4tR8wL1"
 PROMPT = "Write about <topic> tidal power, at length."
@@ -151,21 +151,21 @@ def test_every_request_is_a_span_by_the_conventions(spans: InMemorySpanExporter)
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "kind", "deadline_s"),
     [
-        (faults.hang(), "timeout"),
-        (faults.unauthorized(), "key_rejected"),
-        (faults.refusal("I will not."), "answer_refused"),
+        (faults.hang(), "timeout", 0.2),
+        (faults.unauthorized(), "key_rejected", PATIENCE_S),
+        (faults.refusal("I will not."), "answer_refused", PATIENCE_S),
     ],
 )
 def test_a_failed_request_names_its_kind(
-    spans: InMemorySpanExporter, reply: faults.Reply, kind: str
+    spans: InMemorySpanExporter, reply: faults.Reply, kind: str, deadline_s: float
 ) -> None:
     """error.type is a short stable name; what the model said is not in the span."""
     with Endpoint() as endpoint:
         endpoint.fail(reply)
         with pytest.raises(CallError):
-            asyncio.run(_one_call(endpoint, deadline_s=0.2))
+            asyncio.run(_one_call(endpoint, deadline_s=deadline_s))
 
     [span] = requests_of(spans)
     assert attributes(span)["error.type"] == kind
@@ -243,14 +243,14 @@ def test_a_refused_call_waits_for_its_turn_beyond_its_deadline() -> None:
     """Time in the queue is not the call's: it is asked again although others took long."""
 
     async def crowd(endpoint: Endpoint) -> list[Answer]:
-        async with one_session(endpoint, concurrency=4, deadline_s=1.25) as session:
-            asks = [question(endpoint.base_url, variant=str(n)) for n in range(4)]
+        async with one_session(endpoint, concurrency=8, deadline_s=3) as session:
+            asks = [question(endpoint.base_url, variant=str(n)) for n in range(8)]
             return await asyncio.gather(*(answered(session, ask) for ask in asks))
 
     with Endpoint(capacity=1, latency=0.6) as endpoint:
         answers = asyncio.run(crowd(endpoint))
         assert endpoint.count(status=429) > 0
-    assert len(answers) == 4
+    assert len(answers) == 8
 
 
 # Attempts ----------------------------------------------------------------------------------------

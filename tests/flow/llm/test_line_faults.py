@@ -503,7 +503,6 @@ def test_no_answer_at_first_contact_ends_the_batch_at_the_deadline(
     assert result.error is not None
     assert result.error.kind == "endpoint_down"
     assert "within 1 s" in result.error.message
-    assert result.duration_s < 3
 
 
 # Many topics, one endpoint that is down ----------------------------------------------------------
