@@ -1,7 +1,8 @@
 """Typography folded away, so that honest quotations compare equal and altered ones do not.
 
-Here: NFKC, one kind of quote, dash and blank, soft hyphens and Markdown marks dropped, case folded,
-and the way back from the folded text to the original. Not here: finding a quotation (`locating`).
+Here: NFKC, one kind of quote, dash, digit and blank, blanks before units and punctuation, soft
+hyphens and Markdown marks dropped, case folded, and the way back from the folded text to the
+original. Not here: finding a quotation (`locating`).
 """
 
 from __future__ import annotations
@@ -24,13 +25,22 @@ _UNSEEN = (
     "\x00-\x08\x0e-\x1f"
 )
 _ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": "'", "&#39;": "'", "&nbsp;": " "}
+_FOLLOWING = "%‰°;:!?,.)"
+"""Signs before which some languages put a blank, and others none."""
+_CURRENCIES = "€$£¥₹₽₩₺¢"
+"""Signs that stand before or after an amount, with a blank or without."""
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
+_SLASHES = {0x2044: "/", 0x2215: "/"}
+_SAME = {**dict.fromkeys(_DASHES, "-"), **dict.fromkeys(_QUOTES, "'")}
+"""What NFKC leaves different."""
 _PLAIN = rf"[^\s{re.escape(_QUOTES)}{re.escape(_DASHES)}{_UNSEEN}*_~#>|\\\[\]&!•‣▪·◦]"
 _TOKEN = re.compile(
-    rf"(?P<plain>{_PLAIN}+(?: {_PLAIN}+)*)"
+    rf"(?P<plain>{_PLAIN}+(?:(?<![({_CURRENCIES}]) (?![{_FOLLOWING}{_CURRENCIES}]){_PLAIN}+)*)"
     rf"|(?P<soft>(?<=[^\W\d_])[-‐‑](?:[ \t]*\r?\n\s*)(?=[^\W\d_]))"
     rf"|(?P<item>(?:(?:^|(?<=\n)|\s*\n)[ \t]*[-*+]|\s*[•‣▪◦])[ \t]+)"
     rf"|(?P<heading>(?:^|(?<=\n))[ \t]*(?:\#{{1,6}}(?=\s)|>+))"
     rf"|(?P<target>\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\))"
+    rf"|(?P<opening>(?<!\S)[«‹]\s+)|(?P<closing>\s+[»›](?!\w))"
     rf"|(?P<dash>\s*(?:[{re.escape(_DASHES)}]+)\s*)"
     rf"|(?P<blank>\s+|\|)"
     rf"|(?P<quote>[{re.escape(_QUOTES.replace('`', ''))}])"
@@ -87,7 +97,7 @@ def folded(text: str) -> Folded:
         kind, piece, start, end = found.lastgroup, found[0], found.start(), found.end()
         following = text[end : end + 1]
         if kind == "plain":
-            put_plain = piece.casefold()
+            put_plain = _digits(piece.casefold())
             if len(put_plain) == len(piece) and unicodedata.is_normalized("NFKC", piece):
                 if last == " " and spaceless(piece[0]) and len(out) > 1 and spaceless(out[-2][-1]):
                     _drop(out, starts, ends)
@@ -97,9 +107,13 @@ def folded(text: str) -> Folded:
                 last = put_plain[-1]
             else:
                 for at, cluster in _clusters(piece, start):
-                    for sign in unicodedata.normalize("NFKC", cluster).casefold():
+                    signs = unicodedata.normalize("NFKC", cluster).casefold()
+                    if "\u2044" in signs and last.isdigit():  # `1½`
+                        put(" ", at, at + len(cluster))
+                    signs = _digits(signs)
+                    for sign in signs:
                         if sign != " " or last not in ("", " "):
-                            put(sign, at, at + len(cluster))
+                            put(_SAME.get(sign, sign), at, at + len(cluster))
         elif kind == "soft":
             put(SOFT, start, end)
         elif kind == "item":
@@ -108,19 +122,37 @@ def folded(text: str) -> Folded:
         elif kind == "dash":
             _trim(out, starts, ends)
             put("-", start, end)
-        elif kind == "quote":
+        elif kind in ("quote", "opening", "closing"):
             put("'", start, end)
         elif kind == "entity":
             put(_ENTITIES[piece], start, end)
         elif kind == "blank":
-            if last not in ("", " ", "-", ITEM):
+            if last not in ("", " ", "-", ITEM) and not _tight(
+                last, following, text[end + 1 :][:1]
+            ):
                 put(" ", start, end)
         elif kind == "mark" and _counts(piece, last, text, start, following):
             put(" " if piece in "[]" else piece, start, end)
         elif kind == "other":
-            for sign in unicodedata.normalize("NFKC", piece).casefold():
-                put(sign, start, end)
+            for sign in _digits(unicodedata.normalize("NFKC", piece).casefold()):
+                put(_SAME.get(sign, sign), start, end)
     return Folded("".join(out), starts, ends)
+
+
+def _digits(text: str) -> str:
+    """A text with the digits of all scripts, and the slashes of fractions, as ASCII ones."""
+    if text.isascii():
+        return text
+    text = text.translate(_SLASHES)
+    return _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
+
+
+def _tight(last: str, following: str, after: str) -> bool:
+    """Whether a blank says nothing: before a unit or punctuation, or beside a currency sign."""
+    if following in _FOLLOWING:
+        return not (following in ".," and after.isdigit())  # `.5` is a number of its own
+    amount = last.isdigit() and following in _CURRENCIES
+    return last == "(" or amount or (last in _CURRENCIES and following.isdigit())
 
 
 def _drop(out: list[str], starts: array[int], ends: array[int]) -> None:

@@ -17,6 +17,8 @@ Support = Literal["supported", "partly", "not_supported", "contradicted", "not_j
 
 OPINIONS: tuple[Support, ...] = ("supported", "partly", "not_supported", "contradicted")
 """What the judge can say."""
+COMPARISON = 1
+"""Version of the rules by which quotations are compared; to raise whenever they accept others."""
 
 
 class Source(Record):
@@ -147,6 +149,9 @@ class Evidence(Record):
     passages: tuple[Passage, ...] = Field(description="Passages that the notes name or quote.")
     claims: tuple[Claim, ...]
     counts: EvidenceCount | None = Field(default=None, description="The claims, counted.")
+    comparison: int = Field(
+        default=COMPARISON, description="Version of the rules by which quotations were compared."
+    )
     problem: str = Field(
         default="", description="Why the report was not checked to the end. Empty: it was."
     )

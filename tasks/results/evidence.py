@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from prefect_llm_reports.tasks.citations.checking import counted
 from prefect_llm_reports.tasks.citations.locating import located
-from prefect_llm_reports.tasks.contract.evidence import Claim, Evidence, EvidenceCount
+from prefect_llm_reports.tasks.contract.evidence import COMPARISON, Claim, Evidence, EvidenceCount
 from prefect_llm_reports.tasks.contract.records import digest, shortened
 from prefect_llm_reports.tasks.text.markdown import one_line
 
@@ -46,7 +46,7 @@ def proved(evidence: Evidence, recorded: EvidenceCount | None) -> Proof:
     for number, claim in enumerate(evidence.claims, start=1):
         if claim.quote:
             quotations += 1
-            if problem := _quotation(claim, texts):
+            if problem := _quotation(claim, texts, same=evidence.comparison == COMPARISON):
                 words = shortened(one_line(claim.quote), 60)
                 problems.append(f"claim {number}, “{words}”: {problem}")
     counts = evidence.counts
@@ -65,8 +65,15 @@ def _passages(evidence: Evidence) -> Iterator[str]:
             yield f"passage {passage.id}: its text is not the one that its SHA-256 is of"
 
 
-def _quotation(claim: Claim, texts: dict[str, str]) -> str:
-    """What does not hold of a quotation; empty: the verdict is right."""
+def _quotation(claim: Claim, texts: dict[str, str], *, same: bool) -> str:
+    """What does not hold of a quotation; empty: the verdict is right.
+
+    Args:
+        claim: The claim that quotes it.
+        texts: The passages.
+        same: Whether today's rules of comparison are those of the record. Others may find words
+            that those did not, or an earlier place for them.
+    """
     there = texts.get(claim.passage or "")
     place = located(claim.quote, there) if there is not None else None
     if claim.verdict == "verified":
@@ -74,10 +81,11 @@ def _quotation(claim: Claim, texts: dict[str, str]) -> str:
             return f"passage {claim.passage} is not there"
         if place is None:
             return f"it does not stand in {claim.passage}"
-        return (
-            "" if place == (claim.start, claim.end) else f"it stands elsewhere in {claim.passage}"
-        )
-    if claim.verdict in ("absent", "misattributed") and place is not None:
+        here = place == (claim.start, claim.end)
+        if here or (not same and located(claim.quote, there[claim.start : claim.end])):
+            return ""
+        return f"it stands elsewhere in {claim.passage}"
+    if same and claim.verdict in ("absent", "misattributed") and place is not None:
         return f"it stands in {claim.passage}, yet is recorded as {claim.verdict}"
     if claim.found_in and not located(claim.quote, texts.get(claim.found_in, "")):
         return f"it does not stand in {claim.found_in}"

@@ -49,6 +49,48 @@ def test_honest_quotations_are_found_at_their_place(quote: str, there: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("passage", "quote"),
+    [
+        ("about ½ of all ships were late", "about 1/2 of all ships were late"),
+        ("about 1⁄2 of all ships were late", "about ½ of all ships were late"),
+        ("it took 1½ years to build it", "it took 1 1/2 years to build it"),
+        ("it rose by 5 W m⁻² in total", "it rose by 5 W m-2 in total"),
+        ("Der Preis stieg um 5 % im Mai", "Der Preis stieg um 5% im Mai"),
+        ("Der Preis stieg um 5% im Mai", "Der Preis stieg um 5\u202f% im Mai"),
+        ("the price is $5 million a year", "the price is $ 5 million a year"),
+        ("Il coûte 5 € de plus", "Il coûte 5€ de plus"),
+        ("it was −5 °C in the morning", "it was -5°C in the morning"),
+        ("Il a dit : « c'est fini » ; puis !", 'Il a dit: "c\'est fini"; puis!'),
+        ("« c'est fini » a dit le maire", '"c\'est fini" a dit le maire'),
+        ("Er sagte »Es ist fertig« und ging", 'Er sagte "Es ist fertig" und ging'),
+        ("بلغت القدرة ٢٤٠ ميغاواط", "بلغت القدرة 240 ميغاواط"),
+        ("( see the table ) for all values .", "(see the table) for all values."),
+    ],
+)  # fmt: skip
+def test_typography_of_languages_and_units_does_not_matter(passage: str, quote: str) -> None:
+    """Blanks before units and punctuation, in guillemets; fractions, digits of other scripts."""
+    assert located(quote, passage)
+    assert located(passage, quote)
+
+
+@pytest.mark.parametrize(
+    ("passage", "quote"),
+    [
+        ("it was −5 °C in the morning", "it was 5 °C in the morning"),
+        ("it took 1½ years to build it", "it took 2½ years to build it"),
+        ("it took 1½ years to build it", "it took ½ years to build it"),
+        ("the price is $5 million a year", "the price is £5 million a year"),
+        ("we saw 12 .5 mm nails in it", "we saw 12.5 mm nails in it"),
+        ("the rate was .5 last year", "the rate was 0.5 last year"),
+        ("بلغت القدرة ٢٤٠ ميغاواط", "بلغت القدرة 241 ميغاواط"),
+    ],
+)  # fmt: skip
+def test_what_typography_cannot_alter_is_altered(passage: str, quote: str) -> None:
+    """Signs, digits, fractions and currencies count."""
+    assert located(quote, passage) is None
+
+
+@pytest.mark.parametrize(
     "quote",
     [
         "rose by 12 percent in 2023", "output rose by 12", "It did fall below -5",

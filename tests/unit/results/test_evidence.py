@@ -74,3 +74,19 @@ def test_what_does_not_hold_is_named(found: Evidence, problem: str) -> None:
     said = proved(found, evidence().counts).problems
     assert any(problem in one for one in said), said
     assert proved(evidence(), None).problems == ("its counts are not those of the manifest",)
+
+
+def test_other_rules_of_comparison_accuse_no_record() -> None:
+    """What later rules find in more places than those of the record is no fault of the record."""
+    text = f"Sales were 1 % in 2023. {TEXTS['s1-1']}"
+    other = Passage(id="s1-1", source="s1", text=text, sha256=digest(text))
+    found = evidence()
+    first, *rest = found.claims
+    later = first.model_copy(update={"start": text.index("Sales were 120"), "end": len(text)})
+    refused = first.model_copy(update={"verdict": "absent"})
+    for claim in (later, refused):
+        update = {"claims": (claim, *rest), "passages": (other, found.passages[1])}
+        now = found.model_copy(update=update)
+        before = now.model_copy(update={"comparison": 0})
+        assert [said for said in proved(now, now.counts).problems if "claim 1" in said]
+        assert not [said for said in proved(before, before.counts).problems if "claim 1" in said]
