@@ -28,6 +28,7 @@ from prefect_llm_reports.tasks.text.markdown import (
     parse,
     well_formed,
 )
+from prefect_llm_reports.tasks.text.note_forms import with_notes
 from prefect_llm_reports.tasks.text.rewriting import defused, revised
 from prefect_llm_reports.tasks.text.wrappers import unwrapped
 
@@ -60,7 +61,7 @@ def cleaned(text: str, title: str) -> Parsed:
     """Clean a report, as `clean_markdown` does, and keep its parse for the renderers."""
     text = well_formed(text).removeprefix("\ufeff")
     title = escaped(title) or "Report"
-    source = text if excessive(text) else _tidied(unwrapped(text).text)
+    source = text if excessive(text) else _tidied(with_notes(unwrapped(text).text))
     for _ in range(MAX_PASSES):
         if excessive(source):
             break

@@ -21,7 +21,8 @@ from prefect_llm_reports.tasks.contract.tags import Tag, enclosed
 from tests.harness import faults
 from tests.harness.endpoint import Reply, Request
 
-Kind = Literal["faithful", "liar", "lazy", "confused", "obedient"]
+Kind = Literal["faithful", "careless", "liar", "lazy", "confused", "obedient"]
+"""A careless writer quotes faithfully, and writes its notes in other forms than Markdown's."""
 LIES = ("absent", "negated", "digit", "tail", "wrong passage", "unknown id", "number")
 """Kinds of defects that a liar plants, in turn."""
 BROKEN = {
@@ -110,8 +111,9 @@ class Persona:
                 self.planted[sentence] = lie
             else:
                 note = f'{id} "{quote}"'
-            lines.append(f"{sentence}[^{at + 1}]")
-            notes.append(f"[^{at + 1}]: {note}")
+            label = f"{at + 1}" if kind == "careless" else f"^{at + 1}"
+            lines.append(f"{sentence}[{label}]")
+            notes.append(f"[{label}]: {note}")
         if kind == "obedient":
             lines.append(INSTRUCTION)
             notes = []

@@ -102,7 +102,10 @@ def test_every_planted_defect_is_found_and_nothing_else(bench: Bench, sources: l
     assert "evidence.json" in {entry.name for entry in bench.manifests(result)[0].files}
 
 
-@pytest.mark.parametrize("kind", ["faithful", "mending", "lazy", "confused", "obedient"])
+KINDS = ["faithful", "careless", "mending", "lazy", "confused", "obedient"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_writer_gets_what_it_deserves(bench: Bench, sources: list[str], kind: str) -> None:
     """Faithful ones pass, lazy ones are capped at 7, broken notes accuse nobody wrongly."""
     Path(sources[0]).write_text(Path(sources[0]).read_text() + f"\n\n{INSTRUCTION}")
@@ -116,7 +119,8 @@ def test_each_writer_gets_what_it_deserves(bench: Bench, sources: list[str], kin
                 assert prompt.count("<draft>") == prompt.count("</draft>") == (step != "draft")
     [report], found = result.reports, evidence(result)
     assert report.evidence
-    if kind in ("faithful", "mending"):
+    if kind in ("faithful", "careless", "mending"):
+        assert report.evidence.verified > 10
         assert (report.score, accused(found), report.evidence.coverage) == (9, {}, 1)
         assert " *(" not in Path(report.directory or "", "report.md").read_text()
     elif kind in ("lazy", "obedient"):
