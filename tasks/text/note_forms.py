@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from itertools import count, pairwise
 
 from prefect_llm_reports.tasks.text.fences import FENCE, outside_fences
+from prefect_llm_reports.tasks.text.note_numbers import note_lines
 
 _PASSAGE = r"s\d{1,6}[-\u2010\u2011]\d{1,6}\b"
 _NAMES_PASSAGE = re.compile(rf"(?<![\w-]){_PASSAGE}", re.IGNORECASE)
@@ -38,6 +39,7 @@ _ID = re.compile(r"s\d{1,6}-\d{1,6}")
 _IDS = re.compile(
     rf" ?(?<![\]!\\])[\[(【]\^?({_ID.pattern}(?:\s?[,;]\s?\^?{_ID.pattern})*)[\])】](?![(:\[])"
 )
+_FOOTNOTE = re.compile(r" ?\[\^[^\]\s]{1,60}\]")
 _ALONE = re.compile(rf" {{0,3}}\[\^?{_LABEL}\]:[ \t]*")
 _WORD = re.compile(_LABEL)
 _INLINE = re.compile(r"\^\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){1,4000})\]")
@@ -57,6 +59,21 @@ def with_notes(text: str) -> str:
     if labels:
         _in_prose(lines, lambda part: _MENTION.sub(lambda one: _mention(one, labels), part))
     return "\n".join(_defined(_lifted(lines)))
+
+
+def without_notes(text: str) -> str:
+    """A text without its footnotes and their mentions, as a summary is shown.
+
+    Args:
+        text: Markdown as a model wrote it.
+    """
+    lines = with_notes(text).split("\n")
+    notes = note_lines(lines)
+    if not notes and "[^" not in text:
+        return text
+    kept = [line for at, line in enumerate(lines) if at not in notes]
+    _in_prose(kept, lambda part: _FOOTNOTE.sub("", part))
+    return "\n".join(kept)
 
 
 def _joined(lines: list[str]) -> list[str]:

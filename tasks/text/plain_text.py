@@ -1,7 +1,8 @@
 """Markdown as plain paragraphs: no marks of emphasis, no points of lists.
 
-Here: the summary, which is shown as text and kept in summary.txt. Formulas stay as TeX with their
-marks. Not here: wrappers around it (`text.wrappers`), the report (`text.cleaning`).
+Here: the summary, which is shown as text and kept in summary.txt, without footnotes. Formulas stay
+as TeX with their marks. Not here: wrappers around it (`text.wrappers`), the report
+(`text.cleaning`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import lru_cache
 from markdown_it.token import Token
 
 from prefect_llm_reports.tasks.text.markdown import excessive, parse, well_formed
+from prefect_llm_reports.tasks.text.note_forms import without_notes
 from prefect_llm_reports.tasks.text.tool_marks import without_marks
 from prefect_llm_reports.tasks.text.wrappers import unwrapped
 
@@ -38,7 +40,8 @@ def plain_paragraphs(text: str) -> list[str]:
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:
-    text = without_marks(unwrapped(well_formed(text).strip(), report=False).text)
+    text = without_notes(unwrapped(well_formed(text).strip(), report=False).text)
+    text = without_marks(text).strip()
     if not _MARKED.search(text) or excessive(text):
         blocks = re.split(r"\n[ \t]*(?:\n[ \t]*)+", text)
         return tuple(" ".join(block.split()) for block in blocks if block.strip())

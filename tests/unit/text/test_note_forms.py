@@ -6,6 +6,7 @@ import pytest
 
 from prefect_llm_reports.tasks.text.cleaning import clean_markdown
 from prefect_llm_reports.tasks.text.note_forms import with_notes
+from prefect_llm_reports.tasks.text.plain_text import plain_paragraphs
 
 NOTE = 's1-3 "twelve turbines and a lock"'
 FORMED = f"It has turbines.[^1]\n\n[^1]: {NOTE}"
@@ -88,3 +89,19 @@ def test_a_published_report_has_the_notes_in_markdowns_form() -> None:
     text = clean_markdown(f"# T\n\nIt has turbines.[1]\n\n[1]: {NOTE}\n")
     assert text == f"# T\n\n{FORMED}\n"
     assert clean_markdown(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It has turbines.[^3] More come.",
+        f"It has turbines.[^1] More come.\n\n[^1]: {NOTE}",
+        f"It has turbines [^a][^b]. More come.\n\n[^a]: {NOTE}\n    and more\n[^b]: own",
+        f"It has turbines.[1] More come.\n\n[1]: {NOTE}",
+        "It has turbines [s1-3]. More come.",
+        f"It has turbines.^[{NOTE}] More come.",
+    ],
+)
+def test_a_summary_has_no_notes(text: str) -> None:
+    """It is shown as plain text, where a note would lead nowhere."""
+    assert plain_paragraphs(text) == ["It has turbines. More come."]
