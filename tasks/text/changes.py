@@ -98,18 +98,21 @@ def compared(earlier: Earlier | None, markdown: str) -> Changes:
     kept = set(pairing.old_of.values())
     rewritten: list[Rewritten] = []
     moved: list[Rewritten] = []
+    unchanged = 0
     for pair in pairs.values():
         if pair.before.words != pair.after.words or pair.before.title != pair.after.title:
             rewritten.append(pair)
         elif pair.moved:
             moved.append(pair)
+        else:
+            unchanged += not pair.after.notes
     return Changes(
         earlier,
         added=tuple(section for j, section in enumerate(new) if j not in pairs),
         dropped=tuple(section for i, section in enumerate(old) if i not in kept),
         rewritten=tuple(rewritten),
         moved=tuple(moved),
-        unchanged=len(pairs) - len(rewritten) - len(moved),
+        unchanged=unchanged,
     )
 
 

@@ -36,6 +36,7 @@ class Section:
         anchor: The anchor of its heading; empty for the opening, which has the title.
         level: Level of its heading, 1 to 6.
         parent: The place of the section that it belongs to, in the list of all; None: none.
+        notes: Whether it holds the footnotes of the others.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Section:
     text: str
     level: int = 1
     parent: int | None = None
+    notes: bool = False
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -71,7 +73,8 @@ def sections(markdown: str) -> list[Section]:
         above.append((level, place))
         found.append(Section(words, anchor, text, max(1, level), parent))
     if notes:
-        found.append(Section(NOTES, "", "\n".join(lines[at] for at in sorted(notes))))
+        text = "\n".join(lines[at] for at in sorted(notes))
+        found.append(Section(NOTES, "", text, notes=True))
     return found
 
 
