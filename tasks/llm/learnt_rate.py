@@ -42,7 +42,8 @@ GUESSED_S, GUESSED = 1.0, 4
 
 SPREAD_S = 0.5
 """Seconds over which as many requests are spread as the endpoint took at once, after a refusal of
-which nothing tells whether it is due to their number or to their rate."""
+which nothing tells whether it is due to their number or to their rate. An answer that takes less
+time shows how many requests follow each other where only their number counts."""
 
 REMEMBERED = 2000
 """Requests that are counted again when a rate is measured."""
@@ -112,7 +113,7 @@ class LearntRate:
         self._marks: deque[_Mark] = deque(maxlen=16)
         self._sure = False  # both rates were measured with requests of known sizes
         self._sent: deque[Sent] = deque(maxlen=REMEMBERED)
-        self._gap_s = 0.0
+        self._gap_s, self._taken = 0.0, 1
         self._doubles_s: float | None = OPENING_S
         self._refused_at = float("-inf")
         self._next_at = float("-inf")
@@ -146,8 +147,18 @@ class LearntRate:
         if others is None:
             self._measure()
         elif not self._requests.per_s:
-            self._gap_s = SPREAD_S / max(1, others)
+            self._taken = max(1, others)
+            self._gap_s = SPREAD_S / self._taken
         self._next_at = max(self._next_at, now + self._gap(sent.tokens, now))
+
+    def answered(self, sent: Sent, now: float) -> None:
+        """Take note of an answer.
+
+        Args:
+            sent: The request.
+            now: The event loop's time.
+        """
+        self._gap_s = min(self._gap_s, (now - sent.at) / (self._taken + 1))
 
     def wait_s(self, now: float) -> float:
         """Seconds until another request may be sent."""

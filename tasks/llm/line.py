@@ -267,7 +267,7 @@ class Line:
                     sends = self.purse.billable(ask, call.talk)
                     self._ledger.usual.learn(model, ask.step, sends, bill.usage)
                 self.pace.told(sent, model, limits)
-                self.pace.accepted(sent)
+                self.pace.accepted(sent, model)
                 self.health.replied(loop.time(), model)
                 if call.without:
                     dialect.learn(call.without)

@@ -150,10 +150,17 @@ class Pace:
         elif self.limit.answered(len(self.under_way)):
             self._admit()
 
-    def accepted(self, sent: Sent) -> None:
-        """Take note that a request was answered."""
-        self.under_way.accepted(sent, self._loop.time())
+    def accepted(self, sent: Sent, model: str) -> None:
+        """Take note that a request was answered.
+
+        Args:
+            sent: The request.
+            model: The model that was asked.
+        """
+        now = self._loop.time()
+        self.under_way.accepted(sent, now)
         self.rates.pauses.answered()
+        self.rates.account(model).learnt.answered(sent, now)
 
     def refused(
         self, sent: Sent, model: str, limits: Iterable[Limit], wait: float | None = None

@@ -112,7 +112,7 @@ class Server:
                 self.busy -= 1
                 self.served += 1
                 pace.told(sent, "", limits_of(said))
-                pace.accepted(sent)
+                pace.accepted(sent, "")
                 pace.landed(sent)
                 pace.answered("draft", sent.at)
                 await asyncio.sleep(0.01)  # the answer is kept
@@ -209,6 +209,40 @@ def test_an_account_is_run_at_its_limit(name: str) -> None:
     assert server.served == TOPICS * CALLS
     assert ideal / took >= 0.95
     assert server.refused / (server.refused + server.served) <= most
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize(
+    ("at_once", "call_s"), [(1, 0.05), (2, 0.05), (2, 0.3), (8, 0.05), (8, 0.3)]
+)
+def test_an_endpoint_that_answers_at_once_is_not_kept_waiting(
+    at_once: int, call_s: float, noise: float
+) -> None:
+    """A refusal for the number of requests holds nobody back for longer than answers take."""
+    server = Server(at_once=at_once, call_s=call_s, noise=noise)
+    topics = 200
+
+    async def main() -> float:
+        return await batch(joined(CONCURRENCY), server, topics)
+
+    took = simulate(main())
+    assert server.served == topics * CALLS
+    assert topics * CALLS * call_s / at_once / took >= 0.8
+    assert server.refused / (server.refused + server.served) <= 0.08
+
+
+@pytest.mark.parametrize("call_s", [0.05, 0.2])
+def test_a_fast_endpoint_is_run_at_a_rate_that_nothing_names(call_s: float) -> None:
+    """A limit on requests a minute is found out, too, where answers take less than a spread."""
+    server = Server((requests(),), hints=False, call_s=call_s)
+
+    async def main() -> float:
+        return await batch(joined(CONCURRENCY), server)
+
+    took = simulate(main())
+    assert server.served == TOPICS * CALLS
+    assert BY_REQUESTS / took >= 0.95
+    assert server.refused / (server.refused + server.served) <= 0.12
 
 
 STEPS = (2400, 1300, 2600, 1300, 2600, 1300, 500)
