@@ -133,6 +133,20 @@ def test_each_writer_gets_what_it_deserves(bench: Bench, sources: list[str], kin
         assert set(verdicts.values()) == set(BROKEN.values())
 
 
+def test_notes_in_another_form_make_the_same_report(bench: Bench, sources: list[str]) -> None:
+    """Readers see no difference between a careful writer and one that leaves carets out."""
+    texts: list[tuple[bytes, ...]] = []
+    for kind in ("faithful", "careless"):
+        bench.store = bench.store.with_name(kind)
+        with Endpoint(script=Persona(kind), scores=[9]) as endpoint:
+            result = bench.run(endpoint, ["Tides"], options={"sources": sources, "support": False})
+        directory = Path(result.reports[0].directory or "")
+        texts.append(
+            tuple((directory / name).read_bytes() for name in ("report.md", "report.html"))
+        )
+    assert texts[0] == texts[1]
+
+
 def test_numbers_that_only_the_summary_has_are_named(bench: Bench, sources: list[str]) -> None:
     """In every form of the report, its manifest and the run's warnings; a rerun says the same."""
     said = "The harbour lost 88,888 parts, and nobody knows why."
