@@ -188,16 +188,17 @@ def _defined(lines: list[str]) -> list[str]:
         named.update(dict.fromkeys(ids))
         return "".join(f"[^{id}]" for id in ids)
 
-    _in_prose(lines, lambda part: part if _WELL_FORMED.match(part) else _IDS.sub(define, part))
+    _in_prose(lines, lambda part: _IDS.sub(define, part))
     notes = [f"[^{id}]: {id}" for id in named if id not in formed]
     return [*lines, "", *notes, ""] if notes else lines
 
 
 def _in_prose(lines: list[str], change: Callable[[str], str]) -> None:
-    """Change what is no code, line by line."""
+    """Change what is neither code nor a note, line by line."""
+    notes = note_lines(lines)
     for at, line in [*outside_fences(lines)]:
-        parts = _CODE.split(line)
-        lines[at] = "".join(_uncoded(parts, change))
+        if at not in notes:
+            lines[at] = "".join(_uncoded(_CODE.split(line), change))
 
 
 def _uncoded(parts: list[str], change: Callable[[str], str]) -> Iterable[str]:

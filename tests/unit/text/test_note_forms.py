@@ -46,6 +46,10 @@ NOTES = f"[^1]: {NOTE}|[^2]: own"
             f"A.[^note-1] B.[^note-2]||[^note-1]: {NOTE}|[^note-2]: {OTHER}|",
         ),
         (f"A.[1][2] B.[1, 2]||[1]: {NOTE}|[2]: own", f"A.[^1][^2] B.[^1][^2]||{NOTES}"),
+        (
+            'A.[1] B.[2]||[1]: s1-3 "as [2] says, in (s1-4)"|[2]: own',
+            'A.[^1] B.[^2]||[^1]: s1-3 "as [2] says, in (s1-4)"|[^2]: own',
+        ),
         (f"See [the study][1].||[1]: {NOTE}", f"See the study[^1].||[^1]: {NOTE}"),
         (f"Of turbines¹² 5 m².||¹ {NOTE}|² own", f"Of turbines[^1][^2] 5 m².||{NOTES}"),
         (f"A.[^1]||```|[^1]: {NOTE}|```", f"A.[^1]|||[^1]: {NOTE}"),
