@@ -106,16 +106,19 @@ class _Reports(Terminal[BatchResult]):
             self._say(f"[red]✗[/] {at}: {with_step(report.error)}")
 
     def _say_unfinished(self, result: BatchResult) -> None:
-        """Show the topics that were not begun or not finished, those with one reason in a line."""
+        """Show the topics that were not begun or not finished, those with one reason in a line.
+
+        What stopped the run is said elsewhere.
+        """
         reasons: dict[str, list[ReportResult]] = {}
         for report in result.reports:
             if report.status == "not_started" and report.error:
                 reason = report.error.message.partition(" [request ")[0]
-                reasons.setdefault(reason, []).append(report)
-        for reason, reports in reasons.items():
+                why = "" if stopped_by(result) in reason else f": {escape(reason)}"
+                reasons.setdefault(why, []).append(report)
+        for why, reports in reasons.items():
             several = f"{len(reports):,} topics without a report"
             what = several if len(reports) > 1 else self._at(reports[0].topic)
-            why = "" if stopped_by(result) in reason else f": {escape(reason)}"
             self._say(f"[yellow]·[/] {what}{why}")
 
     def _close(self, result: BatchResult) -> None:
