@@ -11,6 +11,7 @@ import atexit
 import http.client
 import logging
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def _started() -> tuple[subprocess.Popen[bytes], int]:
     """Start the server, and wait until it answers; gives its process and port."""
     lines: deque[str] = deque(maxlen=LAST_LINES)
     for _ in range(TRIES):
-        port = _free_port()
+        port = free_port()
         lines.clear()
         process, reader = _process(port, lines)
         _running.append(process)
@@ -97,10 +98,18 @@ def _started() -> tuple[subprocess.Popen[bytes], int]:
     raise ServerUnreachable(cause_in(lines))
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_port() -> int:
+    """A port that nobody listens on, and that no other program gets before a server takes it.
+
+    The system gives programs that do not mind ports from 32768 on, and a server starts for seconds
+    before it takes its own.
+    """
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(10_000, 30_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def _process(port: int, lines: deque[str]) -> tuple[subprocess.Popen[bytes], threading.Thread]:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,12 +17,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from prefect_llm_reports.tasks.runtime.server import free_port
 from tests.harness.pace import PATIENCE_S
 
 EMPTY_DATABASE = (
@@ -77,20 +76,6 @@ def end(process: subprocess.Popen[Any], number: int = signal.SIGTERM) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(PATIENCE_S)
-
-
-def free_port() -> int:
-    """A port that nobody listens on, and that no connection gets before a server takes it.
-
-    The system gives connections ports from 32768 on, and a server starts for seconds before it
-    takes its own.
-    """
-    chance = random.SystemRandom()
-    while True:
-        port = chance.randrange(10_000, 30_000)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
 
 
 def _answers(url: str) -> bool:
