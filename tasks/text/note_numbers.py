@@ -21,7 +21,7 @@ _LABEL = re.compile(r"(\[\^)([^\]\s]+)(\])")
 _INDENT = ("    ", "\t")
 _PASSAGE = re.compile(r"\bs\d+-\d+\b")
 _CONTEXT = 60
-"""Characters before a mention by which notes that say the same are told apart."""
+"""Characters before a mention; they tell which of several equal notes belong together."""
 
 
 @dataclass(frozen=True)
