@@ -128,7 +128,7 @@ def folded(text: str) -> Folded:
             put(_ENTITIES[piece], start, end)
         elif kind == "blank":
             if last not in ("", " ", "-", ITEM) and not _tight(
-                last, following, text[end + 1 :][:1]
+                last, following, text[end + 1 : end + 2]
             ):
                 put(" ", start, end)
         elif kind == "mark" and _counts(piece, last, text, start, following):
